@@ -1,0 +1,121 @@
+package policy
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgraph-io/ristretto/v2"
+)
+
+const (
+	defaultEntries = 100_000
+	defaultMaxAge  = 5 * time.Minute
+	// countersPerEntry is what ristretto asks for to tell frequent keys from rare ones.
+	countersPerEntry = 10
+	// setBuffer is ristretto's own advice for BufferItems.
+	setBuffer = 64
+)
+
+// finding is a decision with what says when it may be used again.
+type finding struct {
+	key        string // whole: hashes are never trusted, callers choose header values
+	generation uint64
+	evaluated  time.Time
+	answer     Decision
+}
+
+// decision is the finding's answer with its origin; of no finding, a denial.
+func (f *finding) decision(o Origin) Decision {
+	if f == nil {
+		return Decision{Origin: o}
+	}
+	d := f.answer
+	d.Origin = o
+	return d
+}
+
+// holds says whether a fresh evaluation at now would give the same: not before the
+// instant at which it was made, and not at or after the first instant at which
+// anything that was considered changes.
+func (f *finding) holds(now time.Time) bool {
+	until := f.answer.ValidUntil
+	return !now.Before(f.evaluated) && (until.IsZero() || now.Before(until))
+}
+
+// memory remembers findings in ristretto. Nothing in it is ever invalidated: the
+// generation stands in key and value, and the clock is compared at every use.
+type memory struct {
+	cache           *ristretto.Cache[string, *finding] // nil: nothing is remembered
+	maxAge          time.Duration
+	skipNegative    bool
+	stored, dropped atomic.Uint64
+}
+
+func newMemory(cfg Config) (*memory, error) {
+	m := &memory{maxAge: cfg.MaxAge, skipNegative: cfg.SkipNegative}
+	if m.maxAge == 0 {
+		m.maxAge = defaultMaxAge
+	}
+	entries := int64(cfg.Entries)
+	if entries == 0 {
+		entries = defaultEntries
+	}
+	if entries < 0 {
+		return m, nil
+	}
+	c, err := ristretto.NewCache(&ristretto.Config[string, *finding]{
+		NumCounters:        countersPerEntry * entries,
+		MaxCost:            entries, // one each
+		BufferItems:        setBuffer,
+		IgnoreInternalCost: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the decision cache: %w", err)
+	}
+	m.cache = c
+	return m, nil
+}
+
+// get answers what was remembered under exactly this key and generation and holds now.
+func (m *memory) get(key string, generation uint64, now time.Time) (*finding, bool) {
+	if m.cache == nil {
+		return nil, false
+	}
+	f, ok := m.cache.Get(key)
+	if !ok || f.key != key || f.generation != generation || !f.holds(now) {
+		return nil, false
+	}
+	if now.Sub(f.evaluated) >= m.maxAge {
+		return nil, false
+	}
+	return f, true
+}
+
+// put remembers f if it may be used again. Sets are asynchronous and may be dropped.
+func (m *memory) put(f *finding, now time.Time) {
+	if m.cache == nil || m.skipNegative && f.answer.Effect == Deny {
+		return
+	}
+	life := m.maxAge
+	if until := f.answer.ValidUntil; !until.IsZero() {
+		life = min(life, until.Sub(now))
+	}
+	if life <= 0 {
+		return
+	}
+	// The time to live only frees memory. It is spread, because entries that expire
+	// together stall the goroutine that sets.
+	if m.cache.SetWithTTL(f.key, f, 1, life-rand.N(life/8+1)) {
+		m.stored.Add(1)
+	} else {
+		m.dropped.Add(1)
+	}
+}
+
+func (m *memory) close() {
+	if m.cache != nil {
+		m.cache.Close()
+	}
+}

@@ -1,0 +1,327 @@
+package policy
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/rolegate/rolegate/policy/route"
+)
+
+// defaultTimeout bounds one evaluation. A decision takes well under a millisecond;
+// Envoy's own default for the whole check is 200 ms.
+const defaultTimeout = 150 * time.Millisecond
+
+// Config is how an engine remembers and how long it may think. The zero value works.
+type Config struct {
+	Entries      int           // remembered decisions; 0 means 100,000; below 0: none
+	MaxAge       time.Duration // a decision is remembered at most this long; 0 means 5 minutes
+	SkipNegative bool          // denials are not remembered
+	Timeout      time.Duration // one evaluation; 0 means 150 ms
+}
+
+// ErrNotReady means that no snapshot was installed yet.
+var ErrNotReady = errors.New("no bundle is active yet")
+
+// Engine answers from the snapshot that was installed last. It is safe for
+// concurrent use.
+type Engine struct {
+	cfg     Config
+	current atomic.Pointer[installed]
+	install sync.Mutex // orders installs, so that generations only rise
+	memory  *memory
+	flights singleflight.Group
+	running sync.WaitGroup // evaluations; waited for by Close
+	counts  counters
+	// eval is (*Snapshot).eval; tests hold it to look at callers that wait.
+	eval func(s *Snapshot, ctx context.Context, q *query, in ast.Value, now time.Time) (ast.Value, error)
+}
+
+// installed is a snapshot with the number under which it answers.
+type installed struct {
+	*Snapshot
+	generation uint64
+}
+
+// counters of an engine, since it was made.
+type counters struct {
+	hits, misses, waits, bypassed atomic.Uint64
+}
+
+// Stats are counts since the engine was made.
+type Stats struct {
+	Hits     uint64 // answered from memory
+	Misses   uint64 // evaluated, could have been remembered
+	Waits    uint64 // answered by another caller's evaluation
+	Bypassed uint64 // evaluated, may not be remembered
+	Stored   uint64 // accepted by the cache
+	Dropped  uint64 // not accepted by the cache
+}
+
+// NewEngine makes an engine without a snapshot: it denies until the first Install.
+// Close ends it.
+func NewEngine(cfg Config) (*Engine, error) {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	m, err := newMemory(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{cfg: cfg, memory: m, eval: (*Snapshot).eval}, nil
+}
+
+// Close waits for running evaluations and ends the cache. Nothing may be asked
+// afterwards: close the engine after every server has stopped.
+func (e *Engine) Close() {
+	e.running.Wait()
+	e.memory.close()
+}
+
+// Install makes s the snapshot of every request that begins after it returns, and
+// answers its generation, from 1. Requests under way keep the one they pinned.
+func (e *Engine) Install(s *Snapshot) uint64 {
+	e.install.Lock()
+	defer e.install.Unlock()
+	next := &installed{Snapshot: s, generation: 1}
+	if last := e.current.Load(); last != nil {
+		next.generation = last.generation + 1
+	}
+	e.current.Store(next)
+	return next.generation
+}
+
+// Stats answers the counts.
+func (e *Engine) Stats() Stats {
+	return Stats{
+		Hits: e.counts.hits.Load(), Misses: e.counts.misses.Load(), Waits: e.counts.waits.Load(),
+		Bypassed: e.counts.bypassed.Load(), Stored: e.memory.stored.Load(), Dropped: e.memory.dropped.Load(),
+	}
+}
+
+// View is one snapshot, pinned for one request: identity, routes and the decision
+// read the same one. The zero View, and the view of an engine without a snapshot,
+// is not ready and denies.
+type View struct {
+	engine *Engine
+	at     *installed
+}
+
+// View pins the current snapshot.
+func (e *Engine) View() View { return View{engine: e, at: e.current.Load()} }
+
+// Ready says whether there is a snapshot.
+func (v View) Ready() bool { return v.at != nil }
+
+// Generation is the number of the pinned snapshot; 0 when there is none.
+func (v View) Generation() uint64 {
+	if v.at == nil {
+		return 0
+	}
+	return v.at.generation
+}
+
+// Snapshot is the pinned one; nil when there is none.
+func (v View) Snapshot() *Snapshot {
+	if v.at == nil {
+		return nil
+	}
+	return v.at.Snapshot
+}
+
+// Routes is the pinned route table; nil when there is no snapshot.
+func (v View) Routes() *route.Table {
+	if v.at == nil {
+		return nil
+	}
+	return v.at.routes
+}
+
+// Alias is what data.rbac.aliases holds for a tenant.
+func (v View) Alias(tenant string) (string, bool) {
+	if v.at == nil {
+		return "", false
+	}
+	to, ok := v.at.aliases[tenant]
+	return to, ok
+}
+
+// Revisions is the revision of each bundle; not to be changed.
+func (v View) Revisions() map[string]string {
+	if v.at == nil {
+		return nil
+	}
+	return v.at.revisions
+}
+
+// Entrypoint is what a request is asked; "" when there is no snapshot.
+func (v View) Entrypoint() string {
+	if v.at == nil {
+		return ""
+	}
+	return v.at.entrypoint
+}
+
+// Decide answers one question at one reading of the clock. It answers by ctx's
+// deadline even if an evaluation does not end. The decision is a denial with its
+// reason set whenever the error is not nil.
+func (v View) Decide(ctx context.Context, entrypoint string, in Input, now time.Time) (Decision, error) {
+	if v.at == nil {
+		return Decision{Reason: ReasonNotReady}, ErrNotReady
+	}
+	d, err := v.decide(ctx, entrypoint, in, now.Round(0)) // the wall clock alone: it may step back
+	if err != nil {
+		d = Decision{Reason: ReasonPolicyError, Origin: d.Origin}
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			d.Reason = ReasonTimeout
+		}
+	}
+	d.Generation = v.at.generation
+	return d, err
+}
+
+func (v View) decide(ctx context.Context, entrypoint string, in Input, now time.Time) (Decision, error) {
+	q, err := v.at.query(ctx, entrypoint)
+	if err != nil {
+		return Decision{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Decision{}, err // nobody waits for this answer any more
+	}
+	if q.bypass != "" {
+		v.engine.counts.bypassed.Add(1)
+		doc, _ := in.Lookup(ast.Ref{})
+		f, err := v.alone(ctx, q, doc, now)
+		return f.decision(OriginBypass), err
+	}
+	subject, _ := in.Lookup(ast.Ref{ast.InternedTerm("subject")})
+	question, _ := in.Lookup(ast.Ref{ast.InternedTerm("route")})
+	key := keyOf(v.at.generation, entrypoint, subject, question)
+	if f, ok := v.engine.memory.get(key, v.at.generation, now); ok {
+		v.engine.counts.hits.Add(1)
+		return f.decision(OriginHit), nil
+	}
+	return v.miss(ctx, q, key, inputOf(subject, question), now)
+}
+
+// miss evaluates once for all callers that ask the same at the same time. A caller
+// whose clock reading the shared answer does not cover, or whose leader failed,
+// evaluates for itself.
+func (v View) miss(ctx context.Context, q *query, key string, doc ast.Value, now time.Time) (Decision, error) {
+	leader := false
+	v.engine.running.Add(1)
+	done := v.engine.flights.DoChan(key, func() (any, error) {
+		leader = true
+		return v.evaluate(ctx, q, key, doc, now)
+	})
+	select {
+	case <-ctx.Done():
+		go func() { // the flight goes on without this caller, and Close waits for it
+			<-done
+			v.engine.running.Done()
+		}()
+		return Decision{Origin: OriginMiss}, ctx.Err()
+	case r := <-done:
+		v.engine.running.Done()
+		// leader is read after the flight ended; a follower's own closure never ran.
+		if leader {
+			v.engine.counts.misses.Add(1)
+			f, _ := r.Val.(*finding)
+			return f.decision(OriginMiss), r.Err
+		}
+		if f, ok := r.Val.(*finding); ok && r.Err == nil && f.holds(now) {
+			v.engine.counts.waits.Add(1)
+			return f.decision(OriginWait), nil
+		}
+	}
+	v.engine.counts.misses.Add(1)
+	f, err := v.alone(ctx, q, doc, now)
+	return f.decision(OriginMiss), err
+}
+
+// alone evaluates for one caller, who stops waiting when ctx ends.
+func (v View) alone(ctx context.Context, q *query, doc ast.Value, now time.Time) (*finding, error) {
+	type outcome struct {
+		f   *finding
+		err error
+	}
+	done := make(chan outcome, 1)
+	v.engine.running.Go(func() {
+		f, err := v.evaluate(ctx, q, "", doc, now)
+		done <- outcome{f, err}
+	})
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case o := <-done:
+		return o.f, o.err
+	}
+}
+
+// evaluate asks Rego, on a context that outlives the caller, and remembers the
+// answer under key if it may be reused. An empty key is never remembered.
+func (v View) evaluate(ctx context.Context, q *query, key string, doc ast.Value, now time.Time) (*finding, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.engine.cfg.Timeout)
+	defer cancel()
+	value, err := v.engine.eval(v.at.Snapshot, ctx, q, doc, now)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+		return nil, err
+	}
+	d, bounded, err := decisionOf(value)
+	if err != nil {
+		return nil, err
+	}
+	d.Generation = v.at.generation
+	f := &finding{key: key, generation: v.at.generation, evaluated: now, answer: d}
+	if key != "" && bounded {
+		v.engine.memory.put(f, now)
+	}
+	return f, nil
+}
+
+// Eval answers an entry point's whole value on the whole input, evaluated now and
+// remembered nowhere: for tools. ErrUndefined: it has none.
+func (v View) Eval(ctx context.Context, entrypoint string, in Input, now time.Time) (ast.Value, error) {
+	if v.at == nil {
+		return nil, ErrNotReady
+	}
+	q, err := v.at.query(ctx, entrypoint)
+	if err != nil {
+		return nil, err
+	}
+	doc, _ := in.Lookup(ast.Ref{})
+	return v.at.eval(ctx, q, doc, now)
+}
+
+// keyOf is everything that an answer of the role library depends on beside the
+// clock, as bytes from which each part could be read back.
+func keyOf(generation uint64, entrypoint string, subject, question ast.Value) string {
+	b := make([]byte, 0, 512)
+	b = binary.AppendUvarint(b, generation)
+	b = appendText(b, tagString, entrypoint)
+	b = appendValue(b, subject)
+	b = appendValue(b, question)
+	return string(b)
+}
+
+// inputOf is the document that the key spells: subject and route, nothing else.
+func inputOf(subject, question ast.Value) ast.Value {
+	doc := ast.NewObject()
+	if subject != nil {
+		doc.Insert(ast.InternedTerm("subject"), ast.NewTerm(subject))
+	}
+	if question != nil {
+		doc.Insert(ast.InternedTerm("route"), ast.NewTerm(question))
+	}
+	return doc
+}

@@ -1,0 +1,360 @@
+package policy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/topdown/cache"
+
+	"github.com/rolegate/rolegate/policy/route"
+)
+
+// DefaultEntrypoint is the role library's answer to a request.
+const DefaultEntrypoint = "rolegate/decision"
+
+// maxCompileErrors is how many faults of Rego are told at once: enough for one
+// editing round, few enough to be read.
+const maxCompileErrors = 20
+
+// Source is what a snapshot is built from: the modules and the data of every
+// bundle, the embedded role library among them.
+type Source struct {
+	Modules    map[string]*ast.Module // by file name as an author knows it
+	Data       map[string]any         // decoded JSON, numbers as json.Number; not changed afterwards
+	Entrypoint string                 // with slashes; "" means DefaultEntrypoint
+	Revisions  map[string]string      // bundle → revision
+	Lenient    bool                   // builtin errors are undefined, as in OPA; false: an error is a denial
+}
+
+// Snapshot is compiled Rego with its data, routes and aliases. It never changes.
+type Snapshot struct {
+	compiler   *ast.Compiler
+	store      storage.Store
+	data       map[string]any
+	routes     *route.Table
+	aliases    map[string]string
+	revisions  map[string]string
+	entrypoint string
+	lenient    bool
+	values     cache.InterQueryValueCache // compiled regular expressions and globs
+
+	mu      sync.Mutex
+	queries map[string]*query // by entry point; derived, made at first use
+}
+
+// query is one entry point, ready to be evaluated.
+type query struct {
+	prepared rego.PreparedEvalQuery
+	bypass   string // why its decisions are not remembered; "" when they are
+}
+
+// ErrEntrypoint means that no rule or data stands at an entry point.
+var errEntrypoint = errors.New("no such entry point")
+
+// ErrUndefined means that an entry point has no value for an input.
+var ErrUndefined = errors.New("the entry point is undefined for this input")
+
+// Compile builds a snapshot. The error is [Problems] where a bundle is at fault.
+func Compile(ctx context.Context, src Source) (*Snapshot, error) {
+	s := &Snapshot{
+		store: inmem.NewFromObjectWithOpts(src.Data,
+			inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true)),
+		data:       src.Data,
+		revisions:  src.Revisions,
+		entrypoint: src.Entrypoint,
+		lenient:    src.Lenient,
+		values:     cache.NewInterQueryValueCache(ctx, nil),
+		queries:    map[string]*query{},
+	}
+	if s.entrypoint == "" {
+		s.entrypoint = DefaultEntrypoint
+	}
+	if err := s.compile(ctx, src.Modules); err != nil {
+		return nil, err
+	}
+	if err := s.readRoutes(); err != nil {
+		return nil, err
+	}
+	s.aliases = aliasesOf(src.Data)
+	if _, err := s.query(ctx, s.entrypoint); err != nil {
+		return nil, Problems{{Code: "bad_entrypoint", Subject: s.entrypoint, Message: err.Error()}}
+	}
+	return s, nil
+}
+
+func (s *Snapshot) compile(ctx context.Context, modules map[string]*ast.Module) error {
+	txn, err := s.store.NewTransaction(ctx)
+	if err != nil {
+		return fmt.Errorf("open the data for compiling: %w", err)
+	}
+	defer s.store.Abort(ctx, txn)
+	s.compiler = ast.NewCompiler().
+		WithCapabilities(capabilities()).
+		WithPathConflictsCheck(storage.NonEmpty(ctx, s.store, txn)).
+		SetErrorLimit(maxCompileErrors)
+	s.compiler.Compile(modules)
+	if s.compiler.Failed() {
+		return compileProblems(s.compiler.Errors)
+	}
+	return nil
+}
+
+// capabilities are OPA's without what a decision must not do: reach the network,
+// look at the process, throw dice, make tokens, or shift until memory ends.
+func capabilities() *ast.Capabilities {
+	c := ast.CapabilitiesForThisVersion()
+	c.Builtins = slices.DeleteFunc(slices.Clone(c.Builtins), func(b *ast.Builtin) bool { return refused(b.Name) })
+	c.AllowNet = []string{} // empty is none; nil would be every host
+	return c
+}
+
+func refused(builtin string) bool {
+	switch builtin {
+	case ast.HTTPSend.Name, ast.NetLookupIPAddr.Name, ast.OPARuntime.Name, ast.RandIntn.Name,
+		ast.UUIDRFC4122.Name, ast.BitsShiftLeft.Name:
+		return true
+	default:
+		return strings.HasPrefix(builtin, "io.jwt.encode")
+	}
+}
+
+func compileProblems(errs ast.Errors) Problems {
+	problems := make(Problems, 0, len(errs))
+	for _, e := range errs {
+		p := Problem{Code: e.Code, Message: e.Message}
+		if e.Location != nil {
+			p.File, p.Line, p.Column = e.Location.File, e.Location.Row, e.Location.Col
+		}
+		if name, ok := strings.CutPrefix(e.Message, "undefined function "); ok && refused(name) {
+			p.Hint = name + " is not available to policies: a decision reaches nothing outside its data"
+		}
+		problems = append(problems, p)
+	}
+	problems.Sort()
+	return problems
+}
+
+func (s *Snapshot) readRoutes() error {
+	doc, ok := s.data["routes"].(map[string]any)
+	if !ok && s.data["routes"] != nil {
+		return Problems{{Code: "bad_shape", Path: []string{"routes"}, Message: "want an object of route sets"}}
+	}
+	table, faults := route.Parse(doc)
+	if len(faults) > 0 {
+		problems := make(Problems, len(faults))
+		for i, f := range faults {
+			problems[i] = Problem{
+				Code: f.Code, Subject: f.Subject, Path: append([]string{"routes"}, f.Path...),
+				Message: f.Message, Hint: f.Hint,
+			}
+		}
+		return problems
+	}
+	s.routes = table
+	return nil
+}
+
+// aliasesOf reads data.rbac.aliases; what is not a string is no alias.
+func aliasesOf(data map[string]any) map[string]string {
+	rbac, _ := data["rbac"].(map[string]any)
+	raw, _ := rbac["aliases"].(map[string]any)
+	aliases := make(map[string]string, len(raw))
+	for from, to := range raw {
+		if to, ok := to.(string); ok {
+			aliases[from] = to
+		}
+	}
+	return aliases
+}
+
+// Routes is the snapshot's route table, never nil.
+func (s *Snapshot) Routes() *route.Table { return s.routes }
+
+// Revisions is the revision of each bundle; not to be changed.
+func (s *Snapshot) Revisions() map[string]string { return s.revisions }
+
+// Entrypoint is what a request is asked, with slashes.
+func (s *Snapshot) Entrypoint() string { return s.entrypoint }
+
+// Data is the decoded data of all bundles; not to be changed.
+func (s *Snapshot) Data() map[string]any { return s.data }
+
+// Compiler is the compiled Rego, for tools that analyse it; not to be changed.
+func (s *Snapshot) Compiler() *ast.Compiler { return s.compiler }
+
+// query prepares an entry point once.
+func (s *Snapshot) query(ctx context.Context, entrypoint string) (*query, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q := s.queries[entrypoint]; q != nil {
+		return q, nil
+	}
+	ref := entrypointRef(entrypoint)
+	rules := s.compiler.GetRules(ref)
+	if len(rules) == 0 && !s.hasData(ctx, ref) {
+		return nil, fmt.Errorf("%w: %s", errEntrypoint, entrypoint)
+	}
+	prepared, err := rego.New(
+		rego.ParsedQuery(ast.NewBody(ast.NewExpr(ast.NewTerm(ref)))),
+		rego.Compiler(s.compiler),
+		rego.Store(s.store),
+		rego.StrictBuiltinErrors(!s.lenient),
+		rego.InterQueryBuiltinValueCache(s.values),
+		// The result stays what the evaluator made: nothing is converted and copied.
+		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }),
+	).PrepareForEval(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("prepare %s: %w", entrypoint, err)
+	}
+	q := &query{prepared: prepared, bypass: outside(s.compiler, rules)}
+	s.queries[entrypoint] = q
+	return q, nil
+}
+
+func (s *Snapshot) hasData(ctx context.Context, ref ast.Ref) bool {
+	path, err := storage.NewPathForRef(ref)
+	if err != nil {
+		return false
+	}
+	_, err = storage.ReadOne(ctx, s.store, path)
+	return err == nil
+}
+
+// entrypointRef is data.a.b for "a/b". Dots stay inside a segment.
+func entrypointRef(entrypoint string) ast.Ref {
+	ref := ast.Ref{ast.DefaultRootDocument}
+	for segment := range strings.SplitSeq(entrypoint, "/") {
+		if segment != "" {
+			ref = append(ref, ast.StringTerm(segment))
+		}
+	}
+	return ref
+}
+
+// outside names the first package outside the role library that rules can reach,
+// "" when there is none.
+func outside(c *ast.Compiler, rules []*ast.Rule) string {
+	seen := map[*ast.Rule]bool{}
+	var found []string
+	var visit func(*ast.Rule)
+	visit = func(r *ast.Rule) {
+		if seen[r] {
+			return
+		}
+		seen[r] = true
+		if path := r.Module.Package.Path; !libraryPath(path) {
+			found = append(found, path.String())
+		}
+		for next := range c.Graph.Dependencies(r) {
+			if next, ok := next.(*ast.Rule); ok {
+				visit(next)
+			}
+		}
+	}
+	for _, r := range rules {
+		visit(r)
+	}
+	if len(rules) == 0 {
+		return "data without rules"
+	}
+	if len(found) == 0 {
+		return ""
+	}
+	return slices.Min(found)
+}
+
+func libraryPath(p ast.Ref) bool {
+	return len(p) > 1 && p[1].Value.Compare(ast.String("rolegate")) == 0
+}
+
+// eval evaluates one entry point on one input and one reading of the clock.
+// in is nil for no input document.
+func (s *Snapshot) eval(ctx context.Context, q *query, in ast.Value, now time.Time) (v ast.Value, err error) {
+	defer func() {
+		// A panic inside an evaluation is a fault of one question, never of the process.
+		if p := recover(); p != nil {
+			v, err = nil, fmt.Errorf("evaluation panicked: %v", p)
+		}
+	}()
+	results, err := q.prepared.Eval(ctx, rego.EvalParsedInput(in), rego.EvalTime(now))
+	if err != nil {
+		return nil, err
+	}
+	if len(results) == 0 || len(results[0].Expressions) == 0 {
+		return nil, ErrUndefined
+	}
+	v, ok := results[0].Expressions[0].Value.(ast.Value)
+	if !ok {
+		return nil, fmt.Errorf("result is a %T, want an ast.Value", results[0].Expressions[0].Value)
+	}
+	return v, nil
+}
+
+// Validate runs the library's checks of roles, tenants, rules and the other
+// documents (members are checked by who reads them). The error means that the
+// checks could not be run.
+func (s *Snapshot) Validate(ctx context.Context) (Problems, error) {
+	const entrypoint = "rolegate/admin/validation"
+	q, err := s.query(ctx, entrypoint)
+	if errors.Is(err, errEntrypoint) {
+		return nil, nil // a policy set without the library has no roles to check
+	}
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.eval(ctx, q, ast.NewObject(), time.Time{})
+	if err != nil {
+		return nil, fmt.Errorf("check the roles: %w", err)
+	}
+	var found []struct {
+		Code, Subject, Message string
+		Path                   []any
+	}
+	if err := decode(v, &found); err != nil {
+		return nil, fmt.Errorf("check the roles: %w", err)
+	}
+	problems := make(Problems, len(found))
+	for i, f := range found {
+		path := []string{"rbac"}
+		for _, segment := range f.Path {
+			path = append(path, fmt.Sprint(segment))
+		}
+		problems[i] = Problem{Code: f.Code, Subject: f.Subject, Path: path, Message: f.Message, Warning: Warns(f.Code)}
+	}
+	problems.Sort()
+	return problems, nil
+}
+
+// Warns says whether a validation code only warns: what it names has no effect, or
+// an effect that the sentences of the model state.
+func Warns(code string) bool {
+	switch code {
+	case "never_in_custom", "shadowed_key", "predefined_unmanaged", "permission_not_in_catalog", "target_outside_owner":
+		return true
+	default:
+		return strings.HasPrefix(code, "grant_") || strings.HasPrefix(code, "rule_")
+	}
+}
+
+// decode turns a policy's value into a Go value by way of JSON, for tools.
+func decode(v ast.Value, into any) error {
+	doc, err := ast.JSON(v)
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
+}
