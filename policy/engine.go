@@ -12,6 +12,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/rolegate/rolegate/policy/footprint"
 	"github.com/rolegate/rolegate/policy/route"
 )
 
@@ -19,12 +20,20 @@ import (
 // Envoy's own default for the whole check is 200 ms.
 const defaultTimeout = 150 * time.Millisecond
 
+// keyBytes is room for the key of a question to the role library; longer ones grow.
+const keyBytes = 512
+
 // Config is how an engine remembers and how long it may think. The zero value works.
 type Config struct {
 	Entries      int           // remembered decisions; 0 means 100,000; below 0: none
 	MaxAge       time.Duration // a decision is remembered at most this long; 0 means 5 minutes
 	SkipNegative bool          // denials are not remembered
 	Timeout      time.Duration // one evaluation; 0 means 150 ms
+	// AuditEvery makes one decision in this many be evaluated again on the whole input;
+	// 0 means 1,000; below 0: none.
+	AuditEvery int
+	// Mismatch is told of an audit that found a difference; nil: nobody is.
+	Mismatch func(Mismatch)
 }
 
 // ErrNotReady means that no snapshot was installed yet.
@@ -52,17 +61,19 @@ type installed struct {
 
 // counters of an engine, since it was made.
 type counters struct {
-	hits, misses, waits, bypassed atomic.Uint64
+	hits, misses, waits, bypassed, asked, audits, mismatches atomic.Uint64
 }
 
 // Stats are counts since the engine was made.
 type Stats struct {
-	Hits     uint64 // answered from memory
-	Misses   uint64 // evaluated, could have been remembered
-	Waits    uint64 // answered by another caller's evaluation
-	Bypassed uint64 // evaluated, may not be remembered
-	Stored   uint64 // accepted by the cache
-	Dropped  uint64 // not accepted by the cache
+	Hits       uint64 // answered from memory
+	Misses     uint64 // evaluated, could have been remembered
+	Waits      uint64 // answered by another caller's evaluation
+	Bypassed   uint64 // evaluated, may not be remembered
+	Stored     uint64 // accepted by the cache
+	Dropped    uint64 // not accepted by the cache
+	Audits     uint64 // decided again on the whole input
+	Mismatches uint64 // of those, how many differed; must stay 0
 }
 
 // NewEngine makes an engine without a snapshot: it denies until the first Install.
@@ -70,6 +81,9 @@ type Stats struct {
 func NewEngine(cfg Config) (*Engine, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
+	}
+	if cfg.AuditEvery == 0 {
+		cfg.AuditEvery = defaultAuditEvery
 	}
 	m, err := newMemory(cfg)
 	if err != nil {
@@ -103,6 +117,7 @@ func (e *Engine) Stats() Stats {
 	return Stats{
 		Hits: e.counts.hits.Load(), Misses: e.counts.misses.Load(), Waits: e.counts.waits.Load(),
 		Bypassed: e.counts.bypassed.Load(), Stored: e.memory.stored.Load(), Dropped: e.memory.dropped.Load(),
+		Audits: e.counts.audits.Load(), Mismatches: e.counts.mismatches.Load(),
 	}
 }
 
@@ -192,23 +207,48 @@ func (v View) decide(ctx context.Context, entrypoint string, in Input, now time.
 	if err != nil {
 		return Decision{}, err
 	}
-	if err := ctx.Err(); err != nil {
-		return Decision{}, err // nobody waits for this answer any more
-	}
-	if q.bypass != "" {
+	if q.distrusted.Load() {
 		v.engine.counts.bypassed.Add(1)
-		doc, _ := in.Lookup(ast.Ref{})
-		f, err := v.alone(ctx, q, doc, now)
+		whole, _ := in.Lookup(ast.Ref{})
+		f, err := v.alone(ctx, q, whole, now)
 		return f.decision(OriginBypass), err
 	}
-	subject, _ := in.Lookup(ast.Ref{ast.InternedTerm("subject")})
-	question, _ := in.Lookup(ast.Ref{ast.InternedTerm("route")})
-	key := keyOf(v.at.generation, entrypoint, subject, question)
+	values := q.plan.Read(in)
+	d, err := v.answer(ctx, q, values, now)
+	if err == nil && v.engine.auditDue() {
+		return v.audit(ctx, q, in, d, now)
+	}
+	return d, err
+}
+
+// answer decides on what the plan read: from memory, or by evaluating exactly that.
+func (v View) answer(ctx context.Context, q *query, values []footprint.Value, now time.Time) (Decision, error) {
+	if q.reuse.Bypass != "" {
+		if err := ctx.Err(); err != nil {
+			return Decision{}, err // nobody waits for this answer any more
+		}
+		v.engine.counts.bypassed.Add(1)
+		f, err := v.alone(ctx, q, q.plan.Build(values), now)
+		return f.decision(OriginBypass), err
+	}
+	key := v.key(q, values)
 	if f, ok := v.engine.memory.get(key, v.at.generation, now); ok {
 		v.engine.counts.hits.Add(1)
 		return f.decision(OriginHit), nil
 	}
-	return v.miss(ctx, q, key, inputOf(subject, question), now)
+	if err := ctx.Err(); err != nil {
+		return Decision{}, err
+	}
+	return v.miss(ctx, q, key, q.plan.Build(values), now)
+}
+
+// key is everything that an answer depends on beside the clock, as bytes from which
+// each part could be read back.
+func (v View) key(q *query, values []footprint.Value) string {
+	b := make([]byte, 0, keyBytes)
+	b = binary.AppendUvarint(b, v.at.generation)
+	b = footprint.AppendString(b, q.entrypoint)
+	return string(q.plan.AppendKey(b, values))
 }
 
 // miss evaluates once for all callers that ask the same at the same time. A caller
@@ -283,7 +323,7 @@ func (v View) evaluate(ctx context.Context, q *query, key string, doc ast.Value,
 	}
 	d.Generation = v.at.generation
 	f := &finding{key: key, generation: v.at.generation, evaluated: now, answer: d}
-	if key != "" && bounded {
+	if key != "" && (bounded || !q.reuse.Clock) {
 		v.engine.memory.put(f, now)
 	}
 	return f, nil
@@ -301,27 +341,4 @@ func (v View) Eval(ctx context.Context, entrypoint string, in Input, now time.Ti
 	}
 	doc, _ := in.Lookup(ast.Ref{})
 	return v.at.eval(ctx, q, doc, now)
-}
-
-// keyOf is everything that an answer of the role library depends on beside the
-// clock, as bytes from which each part could be read back.
-func keyOf(generation uint64, entrypoint string, subject, question ast.Value) string {
-	b := make([]byte, 0, 512)
-	b = binary.AppendUvarint(b, generation)
-	b = appendText(b, tagString, entrypoint)
-	b = appendValue(b, subject)
-	b = appendValue(b, question)
-	return string(b)
-}
-
-// inputOf is the document that the key spells: subject and route, nothing else.
-func inputOf(subject, question ast.Value) ast.Value {
-	doc := ast.NewObject()
-	if subject != nil {
-		doc.Insert(ast.InternedTerm("subject"), ast.NewTerm(subject))
-	}
-	if question != nil {
-		doc.Insert(ast.InternedTerm("route"), ast.NewTerm(question))
-	}
-	return doc
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"go.uber.org/goleak"
 
+	"github.com/rolegate/rolegate/policy/footprint"
 	"github.com/rolegate/rolegate/policy/route"
 )
 
@@ -52,7 +53,7 @@ func compile(t testing.TB, data map[string]any, modules ...string) *Snapshot {
 	parsed := map[string]*ast.Module{}
 	for i, src := range modules {
 		name := fmt.Sprintf("m%d.rego", i)
-		parsed[name] = ast.MustParseModuleWithOpts(src, ast.ParserOptions{RegoVersion: ast.RegoV1})
+		parsed[name] = ast.MustParseModuleWithOpts(src, ast.ParserOptions{RegoVersion: ast.RegoV1, ProcessAnnotation: true})
 	}
 	s, err := Compile(t.Context(), Source{Modules: parsed, Data: data})
 	if err != nil {
@@ -267,7 +268,7 @@ func TestADeadlineIsAnsweredWhileAnEvaluationGoesOn(t *testing.T) {
 				}
 				modules := []string{small}
 				if bypass {
-					modules = []string{"package rolegate\n\ndecision := data.authz.answer", "package authz\n\nanswer := input.x"}
+					modules = []string{"package rolegate\n\ndecision := data.authz.answer", "package authz\n\nanswer := time.now_ns() > 0"}
 				}
 				e.Install(compile(t, windows("ann", 0, 5000), modules...))
 				stuck := make(chan struct{})
@@ -292,32 +293,84 @@ func TestADeadlineIsAnsweredWhileAnEvaluationGoesOn(t *testing.T) {
 	}
 }
 
-func TestOutsideModulesAreEvaluatedOnTheWholeInputEachTime(t *testing.T) {
-	e := newEngine(t, Config{})
-	e.Install(compile(t, nil,
-		`package rolegate
+// header is a request whose header x has a value, and a request id of its own.
+func header(value, id string) Document {
+	doc := ask("ann")
+	doc.Rest = func() ast.Object {
+		return ast.MustParseTerm(`{"attributes": {"request": {"http": {"id": "` + id + `", "headers": {"x": "` + value + `"}}}}}`).Value.(ast.Object)
+	}
+	return doc
+}
 
-decision := {"allow": allow, "valid_until": null}
+// extended answers with what a bundle outside the library says.
+const extended = `package rolegate
+
+decision := {"allow": allow, "reason": "allowed", "valid_until": null}
 
 default allow := false
 
-allow if not data.authz.deny["blocked"]`,
-		`package authz
+allow if not data.authz.deny["x"]`
 
-deny contains "blocked" if input.attributes.request.http.headers["x-blocked"] == "yes"`))
-	doc := ask("ann")
-	for _, blocked := range []bool{true, false, true, false} {
-		value := "no"
-		if blocked {
-			value = "yes"
+func TestAModuleOutsideTheLibraryIsRememberedOnWhatItReads(t *testing.T) {
+	e := newEngine(t, Config{AuditEvery: 1})
+	e.Install(compile(t, nil, extended, `package authz
+
+deny contains "x" if input.attributes.request.http.headers.x == "yes"`))
+	v := e.View()
+	for i := range 20 {
+		value, want := "yes", Deny
+		if i%2 == 0 {
+			value, want = "no", Allow
 		}
-		doc.Rest = func() ast.Object {
-			return ast.MustParseTerm(`{"attributes": {"request": {"http": {"headers": {"x-blocked": "` + value + `"}}}}}`).Value.(ast.Object)
+		d, err := v.Decide(t.Context(), DefaultEntrypoint, header(value, fmt.Sprint(i)), time.UnixMilli(7))
+		if err != nil || d.Effect != want {
+			t.Errorf("x: %s: got %s %s, %v, want %s", value, d.Effect, d.Origin, err, want)
 		}
-		d, err := e.View().Decide(t.Context(), DefaultEntrypoint, doc, time.UnixMilli(7))
-		if err != nil || d.Effect == Allow == blocked || d.Origin != OriginBypass {
-			t.Errorf("x-blocked %s: got %s %s, %v", value, d.Effect, d.Origin, err)
+		e.memory.cache.Wait()
+	}
+	if s := e.Stats(); s.Hits != 18 || s.Misses != 2 || s.Audits != 20 || s.Mismatches != 0 {
+		t.Errorf("got %+v, want 2 misses and 18 hits, whatever the request id", s)
+	}
+}
+
+func TestWhoReadsTheClockMustPromise(t *testing.T) {
+	for _, tt := range []struct {
+		name, module, label string
+	}{
+		{"no clock", "package authz\n\ndeny contains \"x\" if input.subject.id == \"bob\"", ""},
+		{"a call", "package authz\n\ndeny contains \"x\" if time.now_ns() > 5", "clock"},
+		{"the library's clock, through a rule", "package authz\n\nlate if data.rolegate.now > 5\n\ndeny contains \"x\" if late", "clock"},
+		{"a promise", "package authz\n\n# METADATA\n# custom:\n#   bounded: true\ndeny contains \"x\" if data.rolegate.now > 5", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := compile(t, nil, extended+"\n\nnow := time.now_ns() / 1000000", tt.module)
+			_, reuse, err := s.Footprint(t.Context(), DefaultEntrypoint)
+			if err != nil || reuse.Label != tt.label {
+				t.Errorf("got %+v, %v, want label %q\npolicy:\n%s", reuse, err, tt.label, tt.module)
+			}
+		})
+	}
+}
+
+func TestAnAuditThatFindsADifferenceDeniesAndDistrusts(t *testing.T) {
+	var told []Mismatch
+	e := newEngine(t, Config{AuditEvery: 1, Mismatch: func(m Mismatch) { told = append(told, m) }})
+	s := compile(t, nil, extended, "package authz\n\ndeny contains \"x\" if input.attributes.request.http.headers.x == \"yes\"")
+	q, err := s.query(t.Context(), DefaultEntrypoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.plan = (&footprint.Footprint{}).Plan() // an analysis that missed every path
+	e.Install(s)
+	for i := range 3 {
+		d, err := e.View().Decide(t.Context(), DefaultEntrypoint, header("yes", "1"), time.UnixMilli(7))
+		if err != nil || d.Effect != Deny {
+			t.Errorf("question %d: got %s %s, %v, want a denial", i, d.Effect, d.Origin, err)
 		}
+	}
+	want := []Mismatch{{Entrypoint: DefaultEntrypoint, Generation: 1, Origin: OriginMiss, Got: "allowed", Want: "allowed"}}
+	if !cmp.Equal(told, want) || e.Stats().Mismatches != 1 {
+		t.Errorf("got %+v, %+v, want %+v once", told, e.Stats(), want)
 	}
 }
 

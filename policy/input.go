@@ -23,26 +23,24 @@ type Subject struct {
 
 // Value is input.subject; false for nobody, which is an absent subject.
 func (s Subject) Value() (ast.Value, bool) {
-	var members [][2]*ast.Term
-	add := func(key string, v ast.Value) {
-		members = append(members, [2]*ast.Term{ast.InternedTerm(key), ast.NewTerm(v)})
+	return objectOf(s.member, "id", "type", "claims", "error")
+}
+
+// member is one member of input.subject; nil when it is absent.
+func (s Subject) member(key string) ast.Value {
+	switch key {
+	case "id":
+		return text(s.ID)
+	case "type":
+		return text(s.Type)
+	case "error":
+		return text(s.Error)
+	case "claims":
+		if s.Claims != nil {
+			return s.Claims
+		}
 	}
-	if s.ID != "" {
-		add("id", ast.String(s.ID))
-	}
-	if s.Type != "" {
-		add("type", ast.String(s.Type))
-	}
-	if s.Claims != nil {
-		add("claims", s.Claims)
-	}
-	if s.Error != "" {
-		add("error", ast.String(s.Error))
-	}
-	if len(members) == 0 {
-		return nil, false
-	}
-	return ast.NewObject(members...), true
+	return nil
 }
 
 // Claim is a string member of the claims by name; false when there is none.
@@ -59,9 +57,9 @@ func (s Subject) Claim(name string) (string, bool) {
 type Document struct {
 	Subject Subject
 	Route   route.Match
-	// Rest makes the other members (attributes, parsed_path, …). It is called at most
-	// once a decision, and only when a policy outside the role library may read them.
-	// nil: there are none.
+	// Rest answers the other members (attributes, parsed_path, …), the same object at
+	// each call: it is called for every path that a policy reads there, and never when
+	// none does. nil: there are none.
 	Rest func() ast.Object
 }
 
@@ -76,16 +74,39 @@ func (d Document) Lookup(path ast.Ref) (ast.Value, bool) {
 	}
 	switch head {
 	case "subject":
-		v, ok := d.Subject.Value()
-		return find(v, ok, path[1:])
+		return below(path[1:], d.Subject.member, d.Subject.Value)
 	case "route":
-		return find(RouteValue(d.Route), true, path[1:])
+		return below(path[1:], routeMember(d.Route), func() (ast.Value, bool) { return RouteValue(d.Route), true })
 	default:
 		if d.Rest == nil {
 			return nil, false
 		}
-		return find(d.Rest(), true, path)
+		return find(d.Rest(), path)
 	}
+}
+
+// below reads a path in an object that is made only when the whole of it is asked for.
+func below(path ast.Ref, member func(string) ast.Value, whole func() (ast.Value, bool)) (ast.Value, bool) {
+	if len(path) == 0 {
+		return whole()
+	}
+	key, ok := path[0].Value.(ast.String)
+	if !ok {
+		return nil, false
+	}
+	v := member(string(key))
+	if v == nil {
+		return nil, false
+	}
+	return find(v, path[1:])
+}
+
+func find(v ast.Value, path ast.Ref) (ast.Value, bool) {
+	if len(path) == 0 {
+		return v, true
+	}
+	found, err := v.Find(path)
+	return found, err == nil
 }
 
 func (d Document) whole() ast.Value {
@@ -100,50 +121,91 @@ func (d Document) whole() ast.Value {
 	return doc
 }
 
-func find(v ast.Value, ok bool, path ast.Ref) (ast.Value, bool) {
-	if !ok || len(path) == 0 {
-		return v, ok
-	}
-	found, err := v.Find(path)
-	return found, err == nil
-}
-
 // RouteValue is input.route for a match: absent members are the empty ones.
 func RouteValue(m route.Match) ast.Value {
+	v, ok := objectOf(routeMember(m), "error", "missing", "set", "id", "public", "resource", "action",
+		"tenant", "path", "owner", "roles_any", "params")
+	if !ok {
+		return ast.NewObject()
+	}
+	return v
+}
+
+// routeMember answers one member of input.route; nil when it is absent.
+func routeMember(m route.Match) func(key string) ast.Value {
+	return func(key string) ast.Value {
+		switch key {
+		case "error":
+			return text(m.Error)
+		case "missing":
+			return text(m.Missing)
+		case "set":
+			return text(m.Set)
+		case "id":
+			return text(m.ID)
+		case "public":
+			if m.Public {
+				return ast.Boolean(true)
+			}
+		case "resource":
+			return text(m.Resource)
+		case "action":
+			return text(m.Action)
+		case "tenant":
+			return text(m.Tenant)
+		case "path":
+			return text(m.Path)
+		case "owner":
+			return text(m.Owner)
+		case "roles_any":
+			return roles(m.RolesAny)
+		case "params":
+			return params(m.Params)
+		}
+		return nil
+	}
+}
+
+func roles(names []string) ast.Value {
+	if len(names) == 0 {
+		return nil
+	}
+	terms := make([]*ast.Term, len(names))
+	for i, r := range names {
+		terms[i] = ast.StringTerm(r)
+	}
+	return ast.NewArray(terms...)
+}
+
+func params(m map[string]string) ast.Value {
+	if len(m) == 0 {
+		return nil
+	}
+	o := ast.NewObject()
+	for k, v := range m {
+		o.Insert(ast.StringTerm(k), ast.StringTerm(v))
+	}
+	return o
+}
+
+// text is a string that is absent when it is empty.
+func text(s string) ast.Value {
+	if s == "" {
+		return nil
+	}
+	return ast.String(s)
+}
+
+// objectOf makes the object of those members that are there; false when none is.
+func objectOf(member func(string) ast.Value, keys ...string) (ast.Value, bool) {
 	var members [][2]*ast.Term
-	add := func(key string, v ast.Value) {
-		members = append(members, [2]*ast.Term{ast.InternedTerm(key), ast.NewTerm(v)})
-	}
-	text := func(key, s string) {
-		if s != "" {
-			add(key, ast.String(s))
+	for _, k := range keys {
+		if v := member(k); v != nil {
+			members = append(members, [2]*ast.Term{ast.InternedTerm(k), ast.NewTerm(v)})
 		}
 	}
-	text("error", m.Error)
-	text("missing", m.Missing)
-	text("set", m.Set)
-	text("id", m.ID)
-	if m.Public {
-		add("public", ast.Boolean(true))
+	if members == nil {
+		return nil, false
 	}
-	text("resource", m.Resource)
-	text("action", m.Action)
-	text("tenant", m.Tenant)
-	text("path", m.Path)
-	text("owner", m.Owner)
-	if len(m.RolesAny) > 0 {
-		roles := make([]*ast.Term, len(m.RolesAny))
-		for i, r := range m.RolesAny {
-			roles[i] = ast.StringTerm(r)
-		}
-		add("roles_any", ast.NewArray(roles...))
-	}
-	if len(m.Params) > 0 {
-		params := ast.NewObject()
-		for k, v := range m.Params {
-			params.Insert(ast.StringTerm(k), ast.StringTerm(v))
-		}
-		add("params", params)
-	}
-	return ast.NewObject(members...)
+	return ast.NewObject(members...), true
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -16,6 +17,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown/cache"
 
+	"github.com/rolegate/rolegate/policy/footprint"
 	"github.com/rolegate/rolegate/policy/route"
 )
 
@@ -54,8 +56,14 @@ type Snapshot struct {
 
 // query is one entry point, ready to be evaluated.
 type query struct {
-	prepared rego.PreparedEvalQuery
-	bypass   string // why its decisions are not remembered; "" when they are
+	entrypoint string
+	prepared   rego.PreparedEvalQuery
+	footprint  *footprint.Footprint
+	plan       *footprint.Plan
+	reuse      Reuse
+	// distrusted is set when an audit found the footprint wanting: from then on the
+	// entry point sees whole inputs and nothing is remembered.
+	distrusted atomic.Bool
 }
 
 // ErrEntrypoint means that no rule or data stands at an entry point.
@@ -200,8 +208,7 @@ func (s *Snapshot) query(ctx context.Context, entrypoint string) (*query, error)
 		return q, nil
 	}
 	ref := entrypointRef(entrypoint)
-	rules := s.compiler.GetRules(ref)
-	if len(rules) == 0 && !s.hasData(ctx, ref) {
+	if len(s.compiler.GetRules(ref)) == 0 && !s.hasData(ctx, ref) {
 		return nil, fmt.Errorf("%w: %s", errEntrypoint, entrypoint)
 	}
 	prepared, err := rego.New(
@@ -216,7 +223,11 @@ func (s *Snapshot) query(ctx context.Context, entrypoint string) (*query, error)
 	if err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", entrypoint, err)
 	}
-	q := &query{prepared: prepared, bypass: outside(s.compiler, rules)}
+	reads := footprint.Analyze(s.compiler, ref, s.constant)
+	q := &query{
+		entrypoint: entrypoint, prepared: prepared,
+		footprint: reads, plan: reads.Plan(), reuse: reuseOf(s.compiler, reads),
+	}
 	s.queries[entrypoint] = q
 	return q, nil
 }
@@ -230,6 +241,41 @@ func (s *Snapshot) hasData(ctx context.Context, ref ast.Ref) bool {
 	return err == nil
 }
 
+// constant is the scalar at a ground reference into base data; nil when there is none.
+func (s *Snapshot) constant(ref ast.Ref) ast.Value {
+	var at any = s.data
+	for _, t := range ref[1:] {
+		key, ok := t.Value.(ast.String)
+		object, isObject := at.(map[string]any)
+		if !ok || !isObject {
+			return nil
+		}
+		if at, ok = object[string(key)]; !ok {
+			return nil
+		}
+	}
+	switch at.(type) {
+	case string, bool, json.Number:
+		v, err := ast.InterfaceToValue(at)
+		if err != nil {
+			return nil
+		}
+		return v
+	default:
+		return nil
+	}
+}
+
+// Footprint is what an entry point can read of its input, and whether its answers
+// may be remembered.
+func (s *Snapshot) Footprint(ctx context.Context, entrypoint string) (*footprint.Footprint, Reuse, error) {
+	q, err := s.query(ctx, entrypoint)
+	if err != nil {
+		return nil, Reuse{}, err
+	}
+	return q.footprint, q.reuse, nil
+}
+
 // entrypointRef is data.a.b for "a/b". Dots stay inside a segment.
 func entrypointRef(entrypoint string) ast.Ref {
 	ref := ast.Ref{ast.DefaultRootDocument}
@@ -239,42 +285,6 @@ func entrypointRef(entrypoint string) ast.Ref {
 		}
 	}
 	return ref
-}
-
-// outside names the first package outside the role library that rules can reach,
-// "" when there is none.
-func outside(c *ast.Compiler, rules []*ast.Rule) string {
-	seen := map[*ast.Rule]bool{}
-	var found []string
-	var visit func(*ast.Rule)
-	visit = func(r *ast.Rule) {
-		if seen[r] {
-			return
-		}
-		seen[r] = true
-		if path := r.Module.Package.Path; !libraryPath(path) {
-			found = append(found, path.String())
-		}
-		for next := range c.Graph.Dependencies(r) {
-			if next, ok := next.(*ast.Rule); ok {
-				visit(next)
-			}
-		}
-	}
-	for _, r := range rules {
-		visit(r)
-	}
-	if len(rules) == 0 {
-		return "data without rules"
-	}
-	if len(found) == 0 {
-		return ""
-	}
-	return slices.Min(found)
-}
-
-func libraryPath(p ast.Ref) bool {
-	return len(p) > 1 && p[1].Value.Compare(ast.String("rolegate")) == 0
 }
 
 // eval evaluates one entry point on one input and one reading of the clock.

@@ -1,0 +1,62 @@
+package policy
+
+import (
+	"context"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// defaultAuditEvery is how many decisions there are to one that is checked: rare
+// enough to cost nothing, often enough to find a fault of the analysis within seconds.
+const defaultAuditEvery = 1000
+
+// Mismatch is an audit that found that an entry point decides differently on what its
+// footprint holds and on the whole input. Its footprint is then wrong.
+type Mismatch struct {
+	Entrypoint string
+	Generation uint64
+	Origin     Origin // of the decision that was checked
+	Got, Want  string // reasons: what was decided, and what the whole input gives
+}
+
+// auditDue says whether this decision is one that is checked.
+func (e *Engine) auditDue() bool {
+	every := e.cfg.AuditEvery
+	return every > 0 && e.counts.asked.Add(1)%uint64(every) == 0
+}
+
+// audit decides again from the whole, unpruned input on the same snapshot and the
+// same reading of the clock. A difference denies if either denies, and the entry
+// point is not trusted again in this generation.
+func (v View) audit(ctx context.Context, q *query, in Input, d Decision, now time.Time) (Decision, error) {
+	whole, _ := in.Lookup(ast.Ref{})
+	f, err := v.alone(ctx, q, whole, now)
+	if err != nil {
+		if ctx.Err() != nil {
+			return d, nil // there was no time to check; the decision itself was made
+		}
+		return v.distrust(q, d, Decision{Reason: ReasonPolicyError})
+	}
+	v.engine.counts.audits.Add(1)
+	if d.Result == nil || d.Result.Compare(f.answer.Result) != 0 {
+		return v.distrust(q, d, f.answer)
+	}
+	return d, nil
+}
+
+func (v View) distrust(q *query, got, want Decision) (Decision, error) {
+	q.distrusted.Store(true)
+	v.engine.counts.mismatches.Add(1)
+	if v.engine.cfg.Mismatch != nil {
+		v.engine.cfg.Mismatch(Mismatch{
+			Entrypoint: q.entrypoint, Generation: v.at.generation, Origin: got.Origin,
+			Got: got.Reason, Want: want.Reason,
+		})
+	}
+	if got.Effect == Deny {
+		return got, nil
+	}
+	want.Origin = got.Origin
+	return want, nil
+}

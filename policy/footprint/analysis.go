@@ -1,0 +1,210 @@
+package footprint
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// maxAliases bounds how many places one variable is followed to; beyond it they are
+// read in full.
+const maxAliases = 24
+
+// Footprint is what one entry point can read.
+type Footprint struct {
+	Paths            []Path // in the order of the document
+	Nondeterministic []Call // by name
+	Rules            []*ast.Rule
+	root             *place
+}
+
+// name is a variable of a rule, or, with v empty, the value that the rule gives.
+type name struct {
+	rule *ast.Rule
+	v    ast.Var
+}
+
+// analysis is the state of one fixed point: places only grow, levels only rise.
+type analysis struct {
+	compiler *ast.Compiler
+	builtins map[string]*ast.Builtin
+	constant func(ast.Ref) ast.Value
+
+	root    *place
+	points  map[name]*places // what a name can stand for
+	escaped map[name]bool    // names whose places are read in full
+	reached map[*ast.Rule]*occurrences
+	order   []*ast.Rule
+	mocked  map[string]bool // targets of `with` outside the input
+	calls   map[string]*Call
+	at      *ast.Location // the expression being looked at
+	changed bool
+}
+
+// Analyze finds the footprint of an entry point in compiled modules. constant
+// answers the value of a ground reference into base data, nil when there is none: for
+// one generation of data it is as good as a literal. It may be nil.
+func Analyze(c *ast.Compiler, entrypoint ast.Ref, constant func(ast.Ref) ast.Value) *Footprint {
+	a := &analysis{
+		compiler: c,
+		builtins: make(map[string]*ast.Builtin, len(ast.Builtins)),
+		constant: constant,
+		root:     &place{children: map[string]*place{}},
+		points:   map[name]*places{},
+		escaped:  map[name]bool{},
+		reached:  map[*ast.Rule]*occurrences{},
+		mocked:   map[string]bool{},
+		calls:    map[string]*Call{},
+	}
+	for _, b := range ast.Builtins {
+		a.builtins[b.Name] = b
+	}
+	for a.changed = true; a.changed; {
+		a.changed = false
+		a.escapeRef(nil, entrypoint)
+		for i := 0; i < len(a.order); i++ { // grows while it is walked
+			a.rule(a.order[i])
+		}
+	}
+	f := &Footprint{Paths: a.root.paths(), Rules: a.order, root: a.root}
+	for _, n := range slices.Sorted(maps.Keys(a.calls)) {
+		f.Nondeterministic = append(f.Nondeterministic, *a.calls[n])
+	}
+	return f
+}
+
+// raise brings a place to at least a level.
+func (a *analysis) raise(p *place, l Level) {
+	if p.level < l {
+		p.level, p.at = l, a.at
+		a.changed = true
+	}
+}
+
+// child is the place under a key. What is read in full covers all below it.
+func (a *analysis) child(p *place, key *ast.Term) *place {
+	if p.level == Full {
+		return p
+	}
+	if p.depth >= maxDepth {
+		a.raise(p, Full)
+		return p
+	}
+	k := key.Value.String()
+	c := p.children[k]
+	if c == nil {
+		c = &place{parent: p, key: key, depth: p.depth + 1, children: map[string]*place{}}
+		p.children[k] = c
+		a.changed = true
+	}
+	return c
+}
+
+// pointsTo is what a name stands for so far; never nil.
+func (a *analysis) pointsTo(n name) *places {
+	s := a.points[n]
+	if s == nil {
+		s = &places{}
+		a.points[n] = s
+	}
+	return s
+}
+
+// flow makes dst stand for all of src too.
+func (a *analysis) flow(dst name, src *places) {
+	s := a.pointsTo(dst)
+	for _, p := range slices.Clone(src.list) { // src may be s
+		if s.add(p) {
+			a.changed = true
+		}
+	}
+	if len(s.list) > maxAliases {
+		a.escapeName(dst)
+	}
+	if a.escaped[dst] {
+		a.readAll(s)
+	}
+}
+
+// readAll reads places in full.
+func (a *analysis) readAll(s *places) {
+	for _, p := range s.list {
+		a.raise(p, Full)
+	}
+}
+
+// escapeName reads in full all that a name stands for, now and later.
+func (a *analysis) escapeName(n name) {
+	if !a.escaped[n] {
+		a.escaped[n] = true
+		a.changed = true
+	}
+	a.readAll(a.pointsTo(n))
+}
+
+// escapeValue reads in full the values that a rule and its else branches give.
+func (a *analysis) escapeValue(r *ast.Rule) {
+	for ; r != nil; r = r.Else {
+		a.escapeName(name{r, ""})
+	}
+}
+
+// reach adds a rule and its else branches to what is looked at.
+func (a *analysis) reach(r *ast.Rule) {
+	for ; r != nil; r = r.Else {
+		if a.reached[r] == nil {
+			a.reached[r] = a.occurrencesOf(r)
+			a.order = append(a.order, r)
+			a.changed = true
+		}
+	}
+}
+
+// rule looks at one rule: what its head gives away, then its body.
+func (a *analysis) rule(r *ast.Rule) {
+	o := a.reached[r]
+	a.at = r.Location
+	if r.Head.Key != nil {
+		a.escape(r, r.Head.Key)
+	}
+	for i, t := range r.Head.Ref() {
+		if i > 0 && !ast.IsConstant(t.Value) {
+			a.escape(r, t)
+		}
+	}
+	for _, t := range r.Head.Args {
+		if _, ok := t.Value.(ast.Var); !ok {
+			a.escape(r, t) // a pattern compares
+		}
+	}
+	a.value(r, o)
+	for v, n := range o.binding {
+		if n > 1 {
+			a.escapeName(name{r, v})
+		}
+	}
+	a.body(r, r.Body)
+}
+
+// value follows what a rule's head gives. Several definitions of one document, and
+// partial documents, are compared or iterated: their values are read.
+func (a *analysis) value(r *ast.Rule, o *occurrences) {
+	result := name{r, ""}
+	if t := r.Head.Value; t != nil {
+		switch v := t.Value.(type) {
+		case ast.Var:
+			a.flow(result, a.pointsTo(name{r, v}))
+			if o.binding[v] > 1 {
+				a.escape(r, t)
+			}
+		case ast.Ref:
+			a.flow(result, a.resolve(r, v))
+		default:
+			a.escape(r, t)
+		}
+	}
+	if o.several || r.Head.RuleKind() != ast.SingleValue || !r.Ref().IsGround() {
+		a.escapeName(result)
+	}
+}

@@ -1,0 +1,117 @@
+package footprint
+
+import "github.com/open-policy-agent/opa/v1/ast"
+
+// occurrences is what one rule's variables are used for, found once a rule.
+type occurrences struct {
+	// binding counts, for each variable, the places that can bind or compare it. With
+	// exactly one the variable is a name for what is bound there; with more, values meet.
+	binding map[ast.Var]int
+	// copies names, for an equality of two variables, the one that only copies the other.
+	copies map[*ast.Expr]ast.Var
+	// constants are variables whose only definition is a ground reference into data.
+	constants map[ast.Var]ast.Ref
+	// several: the document that the rule defines has more than one definition, so that
+	// their values are compared.
+	several bool
+}
+
+// pair is an equality of two variables.
+type pair struct {
+	expr        *ast.Expr
+	left, right ast.Var
+}
+
+func (a *analysis) occurrencesOf(r *ast.Rule) *occurrences {
+	o := &occurrences{binding: map[ast.Var]int{}, copies: map[*ast.Expr]ast.Var{}, constants: map[ast.Var]ast.Ref{}}
+	for _, arg := range r.Head.Args {
+		if v, ok := arg.Value.(ast.Var); ok {
+			o.binding[v]++
+		}
+	}
+	var pairs []pair
+	ast.NewGenericVisitor(func(x any) bool {
+		e, ok := x.(*ast.Expr)
+		if !ok {
+			return false
+		}
+		terms, ok := e.Terms.([]*ast.Term)
+		if !ok || len(terms) < 2 {
+			return false
+		}
+		switch {
+		case e.IsEquality() && len(terms) == 3:
+			if p, ok := o.equality(e, terms[1], terms[2]); ok {
+				pairs = append(pairs, p)
+			}
+		case a.hasOutput(terms):
+			if v, ok := terms[len(terms)-1].Value.(ast.Var); ok {
+				o.binding[v]++
+			}
+		}
+		return false
+	}).Walk(r.Body)
+	o.settle(pairs)
+
+	definitions := 0
+	for _, other := range a.compiler.GetRulesExact(r.Ref().GroundPrefix()) {
+		if !other.Default {
+			definitions++
+		}
+	}
+	o.several = definitions > 1
+	return o
+}
+
+func (o *occurrences) equality(e *ast.Expr, left, right *ast.Term) (pair, bool) {
+	l, isLeft := left.Value.(ast.Var)
+	r, isRight := right.Value.(ast.Var)
+	if isLeft {
+		o.binding[l]++
+	}
+	if isRight {
+		o.binding[r]++
+	}
+	if ref, ok := right.Value.(ast.Ref); ok && isLeft && ref.IsGround() && ref[0].Equal(ast.DefaultRootDocument) {
+		o.constants[l] = ref
+	}
+	return pair{e, l, r}, isLeft && isRight
+}
+
+// hasOutput says whether a call's last operand receives its result. Of a function
+// that is not known it may.
+func (a *analysis) hasOutput(terms []*ast.Term) bool {
+	op, ok := terms[0].Value.(ast.Ref)
+	if ok && op[0].Equal(ast.DefaultRootDocument) {
+		out := true
+		for _, f := range a.compiler.GetRulesExact(op) {
+			out = len(f.Head.Args) == len(terms)-2
+		}
+		return out
+	}
+	b := a.builtins[terms[0].String()]
+	return b == nil || len(b.Decl.FuncArgs().Args) == len(terms)-2
+}
+
+// settle finds the equalities that are mere copies: one side occurs nowhere else
+// that could bind or compare it. Taking one such equality away may make another one.
+func (o *occurrences) settle(pairs []pair) {
+	for again := true; again; {
+		again = false
+		for _, p := range pairs {
+			if _, done := o.copies[p.expr]; done || p.left == p.right {
+				continue
+			}
+			switch {
+			case o.binding[p.left] == 1:
+				o.copies[p.expr] = p.left
+				o.binding[p.right]--
+				again = true
+			case o.binding[p.right] == 1:
+				o.copies[p.expr] = p.right
+				o.binding[p.left]--
+				again = true
+			}
+		}
+	}
+}
