@@ -18,13 +18,16 @@ type workedCase struct {
 	Op      string
 	Data    map[string]any
 	Old     map[string]any
+	Authz   map[string]any
 	Request map[string]any
 	Expect  any
 }
 
-func workedCases(t *testing.T) []workedCase {
+// workedCases reads a file of cases: roles.json holds the model's own, subtle.json what the sentences
+// say in passing. A case of the latter has its sentence in its name and says why.
+func workedCases(t *testing.T, file string, least int) []workedCase {
 	t.Helper()
-	text, err := os.ReadFile("testdata/roles.json")
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,8 +37,8 @@ func workedCases(t *testing.T) []workedCase {
 	if err := decoder.Decode(&cases); err != nil {
 		t.Fatal(err)
 	}
-	if len(cases) < 119 {
-		t.Fatalf("got %d cases, want at least 119", len(cases))
+	if len(cases) < least {
+		t.Fatalf("got %d cases, want at least %d", len(cases), least)
 	}
 	return cases
 }
@@ -43,7 +46,7 @@ func workedCases(t *testing.T) []workedCase {
 // answer asks the reference what a case asks and gives decoded JSON.
 func answer(t *testing.T, c workedCase) any {
 	t.Helper()
-	data := reference.Data{RBAC: c.Data}
+	data := reference.Data{RBAC: c.Data, Authz: c.Authz}
 	switch c.Op {
 	case "decide":
 		return reference.Decide(data, c.Request).Document()
@@ -80,7 +83,9 @@ func decoded(t *testing.T, v any) any {
 
 func TestWorkedCases(t *testing.T) {
 	t.Parallel()
-	for _, c := range workedCases(t) {
+	cases := workedCases(t, "testdata/roles.json", 119)
+	cases = append(cases, workedCases(t, "testdata/subtle.json", 100)...)
+	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			got := answer(t, c)

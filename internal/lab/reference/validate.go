@@ -1,9 +1,6 @@
 package reference
 
-import (
-	"math/big"
-	"strings"
-)
+import "strings"
 
 // codes collects what validation finds, each once.
 type codes struct{ found set }
@@ -149,7 +146,7 @@ func (c codes) windows(windows any, objects ...string) {
 func inOrder(a, b any) bool {
 	start, ok := integer(a)
 	end, ok2 := integer(b)
-	return ok && ok2 && (*big.Float).Cmp(start, end) < 0
+	return ok && ok2 && start.Cmp(end) < 0
 }
 
 // eachStatement calls f for each resource and action of a side, with its targets.

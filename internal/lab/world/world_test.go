@@ -210,7 +210,8 @@ func BenchmarkQuestion(b *testing.B) {
 	w, g := world.New(1), world.NewGenerator(1)
 	asked := 0
 	for b.Loop() {
-		if asked++; asked%questionsEach == 0 {
+		asked++
+		if asked%questionsEach == 0 {
 			w = world.New(uint64(asked))
 		}
 		question := w.Question(g)
