@@ -1,0 +1,89 @@
+package telemetry_test
+
+import (
+	"net/http/httptest"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rolegate/rolegate/internal/telemetry"
+)
+
+func TestReadBuild(t *testing.T) {
+	got := telemetry.ReadBuild(&debug.BuildInfo{
+		GoVersion: "go1.26.8",
+		Main:      debug.Module{Path: "github.com/rolegate/rolegate", Version: "v0.1.0"},
+		Deps:      []*debug.Module{{Path: "github.com/open-policy-agent/opa", Version: "v1.22.2"}},
+		Settings:  []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}},
+	})
+	want := telemetry.Build{Version: "v0.1.0", Revision: "abc", Modified: true, Go: "go1.26.8", OPA: "v1.22.2"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("build (-want +got):\n%s", diff)
+	}
+	if got := telemetry.ReadBuild(nil); got != (telemetry.Build{}) {
+		t.Errorf("got %+v, want the zero Build, of no build info", got)
+	}
+}
+
+func TestRegistry(t *testing.T) {
+	reg, err := telemetry.NewRegistry(telemetry.Build{Version: "v1", Revision: "r", Go: "g", OPA: "o"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `
+# HELP rolegate_build_info 1, with what this binary is as labels.
+# TYPE rolegate_build_info gauge
+rolegate_build_info{go="g",opa="o",revision="r",version="v1"} 1
+`
+	got := scrape(t, reg)
+	for _, want := range []string{want[1:], "\ngo_goroutines ", "\nprocess_start_time_seconds "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got no %q, in:\n%s", want, got)
+		}
+	}
+}
+
+func TestEngine(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	now := telemetry.Engine{Hits: 1, Misses: 2, Waits: 3, Bypassed: 4, Stored: 5, Dropped: 6}
+	if err := telemetry.RegisterEngine(reg, func() telemetry.Engine { return now }); err != nil {
+		t.Fatal(err)
+	}
+	if got := scrape(t, reg); strings.Contains(got, "rolegate_bundle_info") {
+		t.Errorf("want no bundle before the first, got:\n%s", got)
+	}
+	now.Generation, now.Revisions = 7, map[string]string{"acme": "r1"}
+	const want = `
+# HELP rolegate_bundle_generation Number of the set of bundles that answers; 0 before the first.
+# TYPE rolegate_bundle_generation gauge
+rolegate_bundle_generation 7
+# HELP rolegate_bundle_info 1 for each active bundle and its revision.
+# TYPE rolegate_bundle_info gauge
+rolegate_bundle_info{bundle="acme",revision="r1"} 1
+# HELP rolegate_cache_requests_total Questions to the decision cache: hit (answered from it), miss (evaluated), wait (answered by another request's evaluation), bypass (may not be remembered).
+# TYPE rolegate_cache_requests_total counter
+rolegate_cache_requests_total{result="bypass"} 4
+rolegate_cache_requests_total{result="hit"} 1
+rolegate_cache_requests_total{result="miss"} 2
+rolegate_cache_requests_total{result="wait"} 3
+# HELP rolegate_cache_sets_total Decisions handed to the cache: accepted, or dropped because it was busy. An accepted one may still be turned away for a more frequent one.
+# TYPE rolegate_cache_sets_total counter
+rolegate_cache_sets_total{result="accepted"} 5
+rolegate_cache_sets_total{result="dropped"} 6
+`
+	if diff := cmp.Diff(want[1:], scrape(t, reg)); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
+	}
+}
+
+// scrape answers what Prometheus would read.
+func scrape(t *testing.T, reg prometheus.Gatherer) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	return w.Body.String()
+}
