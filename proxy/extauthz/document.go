@@ -1,0 +1,261 @@
+package extauthz
+
+import (
+	"encoding/base64"
+	"errors"
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+// Bounds of what a policy is given. Metadata comes from filters before us and may
+// hold what a client wrote; everything else of a request is flat.
+const (
+	maxDepth = 64
+	maxNodes = 10_000
+)
+
+// Why a request cannot be given to a policy, in logs.
+var (
+	errTooLarge = errors.New("attributes too deep or too many")
+	errPath     = errors.New("path escapes")
+	errQuery    = errors.New("query escapes")
+)
+
+// document makes the input that opa-envoy-plugin gives a policy: attributes, version,
+// parsed_path, parsed_query and source_principal. The body is not read yet, so
+// parsed_body and truncated_body are absent, as with skip-request-body-parse.
+func document(req *authv3.CheckRequest) (ast.Object, error) {
+	doc := ast.NewObject(
+		member("version", ast.NewObject(
+			member("ext_authz", ast.String("v3")),
+			member("encoding", ast.String("protojson")),
+		)),
+	)
+	put := func(key string, v ast.Value) { doc.Insert(ast.InternedTerm(key), ast.NewTerm(v)) }
+
+	attributes := req.GetAttributes()
+	if attributes == nil {
+		return doc, nil
+	}
+	w := walk{left: maxNodes}
+	tree := w.message(attributes.ProtoReflect(), 0)
+	if w.exceeded {
+		return nil, errTooLarge
+	}
+	put("attributes", tree)
+	if principal := attributes.GetSource().GetPrincipal(); principal != "" {
+		put("source_principal", ast.String(principal))
+	}
+	path, query, err := parsedTarget(attributes.GetRequest().GetHttp().GetPath())
+	if err != nil {
+		return nil, err
+	}
+	put("parsed_path", path)
+	put("parsed_query", query)
+	return doc, nil
+}
+
+// parsedTarget reads a path as opa-envoy-plugin does: decoded whole, without leading
+// slashes, split at the others. It joins what an encoded slash kept apart; the gate
+// has refused such paths before any policy is asked.
+func parsedTarget(target string) (path *ast.Array, query ast.Object, err error) {
+	rawPath, rawQuery, _ := strings.Cut(target, "?")
+	decoded, err := url.PathUnescape(rawPath)
+	if err != nil {
+		return nil, nil, errPath
+	}
+	values, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return nil, nil, errQuery // a ";" too: what it means depends on who reads it
+	}
+	var segments []*ast.Term
+	for segment := range strings.SplitSeq(strings.TrimLeft(decoded, "/"), "/") {
+		segments = append(segments, ast.StringTerm(segment))
+	}
+	query = ast.NewObject()
+	for name, list := range values {
+		terms := make([]*ast.Term, len(list))
+		for i, v := range list {
+			terms[i] = ast.StringTerm(v)
+		}
+		query.Insert(ast.StringTerm(name), ast.ArrayTerm(terms...))
+	}
+	return ast.NewArray(segments...), query, nil
+}
+
+// joined gives raw headers the joined form as well, so that policies written for it
+// see what Envoy would have sent them.
+func joined(raw []*corev3.HeaderValue) ast.Object {
+	values := make(map[string]string, len(raw))
+	for _, h := range raw {
+		name, value := strings.ToLower(h.GetKey()), printable(rawValue(h))
+		if before, ok := values[name]; ok {
+			value = before + "," + value
+		}
+		values[name] = value
+	}
+	headers := ast.NewObject()
+	for name, value := range values {
+		headers.Insert(ast.StringTerm(name), ast.StringTerm(value))
+	}
+	return headers
+}
+
+// printable replaces each byte that is not UTF-8 by "!", as Envoy does.
+func printable(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for s != "" {
+		r, size := utf8.DecodeRuneInString(s)
+		if r == utf8.RuneError && size == 1 {
+			b.WriteByte('!')
+		} else {
+			b.WriteString(s[:size])
+		}
+		s = s[size:]
+	}
+	return b.String()
+}
+
+// walk turns a message into a value as opa-envoy-plugin does: JSON names, populated
+// fields only, 64-bit integers and enums as numbers, bytes in base64; a Struct is
+// plain JSON, and every other message, a Timestamp too, an object of its fields.
+type walk struct {
+	left     int // values that may still be made
+	exceeded bool
+}
+
+// enter counts one value and says whether it may be made.
+func (w *walk) enter(depth int) bool {
+	w.left--
+	if depth > maxDepth || w.left < 0 {
+		w.exceeded = true
+	}
+	return !w.exceeded
+}
+
+func (w *walk) message(m protoreflect.Message, depth int) ast.Object {
+	o := ast.NewObject()
+	if !w.enter(depth) {
+		return o
+	}
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		o.Insert(ast.InternedTerm(f.JSONName()), ast.NewTerm(w.field(f, v, depth+1)))
+		return !w.exceeded
+	})
+	if http, ok := m.Interface().(*authv3.AttributeContext_HttpRequest); ok && len(http.GetHeaders()) == 0 {
+		if raw := http.GetHeaderMap().GetHeaders(); len(raw) > 0 {
+			o.Insert(ast.InternedTerm("headers"), ast.NewTerm(joined(raw)))
+		}
+	}
+	return o
+}
+
+func (w *walk) field(f protoreflect.FieldDescriptor, v protoreflect.Value, depth int) ast.Value {
+	switch {
+	case f.IsMap():
+		o := ast.NewObject()
+		v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+			o.Insert(ast.StringTerm(k.String()), ast.NewTerm(w.single(f.MapValue(), v, depth+1)))
+			return !w.exceeded
+		})
+		return o
+	case f.IsList():
+		list := v.List()
+		terms := make([]*ast.Term, 0, list.Len())
+		for i := 0; i < list.Len() && !w.exceeded; i++ {
+			terms = append(terms, ast.NewTerm(w.single(f, list.Get(i), depth+1)))
+		}
+		return ast.NewArray(terms...)
+	default:
+		return w.single(f, v, depth)
+	}
+}
+
+func (w *walk) single(f protoreflect.FieldDescriptor, v protoreflect.Value, depth int) ast.Value {
+	if !w.enter(depth) {
+		return ast.NullValue
+	}
+	switch f.Kind() {
+	case protoreflect.BoolKind:
+		return ast.Boolean(v.Bool())
+	case protoreflect.StringKind:
+		return ast.String(v.String())
+	case protoreflect.BytesKind:
+		return ast.String(base64.StdEncoding.EncodeToString(v.Bytes()))
+	case protoreflect.EnumKind:
+		return ast.Number(strconv.Itoa(int(v.Enum())))
+	case protoreflect.FloatKind, protoreflect.DoubleKind:
+		return number(v.Float())
+	case protoreflect.Uint32Kind, protoreflect.Uint64Kind, protoreflect.Fixed32Kind, protoreflect.Fixed64Kind:
+		return ast.Number(strconv.FormatUint(v.Uint(), 10))
+	case protoreflect.MessageKind, protoreflect.GroupKind:
+		if s, ok := v.Message().Interface().(*structpb.Struct); ok {
+			return w.structure(s, depth)
+		}
+		return w.message(v.Message(), depth)
+	default: // the signed integers
+		return ast.Number(strconv.FormatInt(v.Int(), 10))
+	}
+}
+
+// structure is plain JSON: what a Struct stands for.
+func (w *walk) structure(s *structpb.Struct, depth int) ast.Value {
+	o := ast.NewObject()
+	for name, v := range s.GetFields() {
+		o.Insert(ast.StringTerm(name), ast.NewTerm(w.value(v, depth+1)))
+	}
+	return o
+}
+
+func (w *walk) value(v *structpb.Value, depth int) ast.Value {
+	if !w.enter(depth) {
+		return ast.NullValue
+	}
+	switch kind := v.GetKind().(type) {
+	case *structpb.Value_BoolValue:
+		return ast.Boolean(kind.BoolValue)
+	case *structpb.Value_NumberValue:
+		return number(kind.NumberValue)
+	case *structpb.Value_StringValue:
+		return ast.String(kind.StringValue)
+	case *structpb.Value_StructValue:
+		return w.structure(kind.StructValue, depth)
+	case *structpb.Value_ListValue:
+		values := kind.ListValue.GetValues()
+		terms := make([]*ast.Term, 0, len(values))
+		for _, element := range values {
+			terms = append(terms, ast.NewTerm(w.value(element, depth+1)))
+		}
+		return ast.NewArray(terms...)
+	default:
+		return ast.NullValue
+	}
+}
+
+// number writes a float as JSON does. What JSON cannot say is null.
+func number(f float64) ast.Value {
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		return ast.NullValue
+	}
+	format := byte('f')
+	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+		format = 'e'
+	}
+	return ast.Number(strconv.FormatFloat(f, format, -1, 64))
+}
+
+func member(key string, v ast.Value) [2]*ast.Term {
+	return [2]*ast.Term{ast.InternedTerm(key), ast.NewTerm(v)}
+}

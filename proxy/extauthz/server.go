@@ -1,0 +1,224 @@
+package extauthz
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	grpcstatus "google.golang.org/grpc/status"
+
+	"github.com/rolegate/rolegate/proxy"
+)
+
+// Bounds of the server. A check is small: headers, and metadata of other filters.
+const (
+	maxMessage = 256 << 10
+	maxStreams = 1000 // a connection; never unlimited (rapid reset, CVE-2023-44487)
+	drainLimit = 10 * time.Second
+	ageGrace   = 30 * time.Second
+)
+
+// Config is where a server listens and how it ends. The zero value listens at :9191.
+type Config struct {
+	// Addr is host:port, or unix:///path of a socket; "" means ":9191". A socket is
+	// put in place of one that is there, in one step, so that a new server can take
+	// over from an old one that still answers.
+	Addr string `yaml:"addr"`
+	// SocketMode is the mode of the socket; 0 means 0660.
+	SocketMode os.FileMode `yaml:"socket_mode"`
+	// DrainWait is how long the server still takes requests after it has said that it
+	// no longer serves: two intervals of Envoy's health checks. 0: not at all.
+	DrainWait time.Duration `yaml:"drain_wait"`
+	// MaxConnectionAge closes connections, gracefully, so that they spread again over
+	// all instances; 0 means 10 minutes.
+	MaxConnectionAge time.Duration `yaml:"max_connection_age"`
+}
+
+const (
+	defaultAddr          = ":9191"
+	defaultSocketMode    = 0o660
+	defaultConnectionAge = 10 * time.Minute
+)
+
+// Server answers Envoy. It does not serve, to health checks, until [Server.SetReady].
+type Server struct {
+	authv3.UnimplementedAuthorizationServer
+
+	cfg      Config
+	gate     *proxy.Gate
+	log      *zap.Logger
+	grpc     *grpc.Server
+	health   *health.Server
+	listener net.Listener
+}
+
+// New makes a server. Nothing listens yet.
+func New(cfg Config, gate *proxy.Gate, log *zap.Logger) *Server {
+	if cfg.Addr == "" {
+		cfg.Addr = defaultAddr
+	}
+	if cfg.SocketMode == 0 {
+		cfg.SocketMode = defaultSocketMode
+	}
+	if cfg.MaxConnectionAge == 0 {
+		cfg.MaxConnectionAge = defaultConnectionAge
+	}
+	s := &Server{cfg: cfg, gate: gate, log: log.Named("extauthz"), health: health.NewServer()}
+	s.grpc = grpc.NewServer(
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))), //nolint:gosec // a count of processors
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionAge: cfg.MaxConnectionAge, MaxConnectionAgeGrace: ageGrace,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
+		grpc.UnaryInterceptor(s.recovered),
+	)
+	authv3.RegisterAuthorizationServer(s.grpc, s)
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	s.SetReady(false)
+	return s
+}
+
+// SetReady tells health checks whether the server may be asked.
+func (s *Server) SetReady(ready bool) {
+	state := healthv1.HealthCheckResponse_NOT_SERVING
+	if ready {
+		state = healthv1.HealthCheckResponse_SERVING
+	}
+	s.health.SetServingStatus("", state)
+	s.health.SetServingStatus(authv3.Authorization_ServiceDesc.ServiceName, state)
+}
+
+// Check answers one request of Envoy's. The error is always nil: a gRPC error would
+// leave the choice to Envoy.
+func (s *Server) Check(ctx context.Context, req *authv3.CheckRequest) (*authv3.CheckResponse, error) {
+	a := s.gate.Check(ctx, inbound(req))
+	r, fault := guard(response(a), a.Effect)
+	if fault != "" {
+		s.log.Error("a response had to become a denial", zap.String("decision", a.ID), zap.String("fault", fault))
+	}
+	return r, nil
+}
+
+// recovered answers a panic: with a denial where a decision was asked for.
+func (s *Server) recovered(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		s.log.Error("panic", zap.String("method", info.FullMethod),
+			zap.String("type", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
+		if _, check := req.(*authv3.CheckRequest); check {
+			answer, err = refusal(), nil
+			return
+		}
+		answer, err = nil, grpcstatus.Error(codes.Internal, "internal error")
+	}()
+	answer, err = handler(ctx, req)
+	if r, check := answer.(*authv3.CheckResponse); check && err == nil && r == nil {
+		return refusal(), nil
+	}
+	return answer, err
+}
+
+// Listen opens the listener, so that a bad address ends the program before anything
+// reports ready. Addr answers where afterwards.
+func (s *Server) Listen(ctx context.Context) error {
+	if s.listener != nil {
+		return nil
+	}
+	var err error
+	if path, ok := strings.CutPrefix(s.cfg.Addr, "unix://"); ok {
+		s.listener, err = listenUnix(ctx, path, s.cfg.SocketMode)
+	} else {
+		s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Addr)
+	}
+	if err != nil {
+		return fmt.Errorf("listen for Envoy at %s: %w", s.cfg.Addr, err)
+	}
+	return nil
+}
+
+// Addr is where the server listens; nil before Listen.
+func (s *Server) Addr() net.Addr {
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Addr()
+}
+
+// listenUnix binds a socket beside path and renames it over path: whoever connects
+// finds the old server or the new one, never none. The file is left there at the
+// end, for by then it may be the next server's.
+func listenUnix(ctx context.Context, path string, mode os.FileMode) (net.Listener, error) {
+	if !strings.HasPrefix(path, "/") {
+		return nil, errors.New("a socket's address is unix:// and an absolute path")
+	}
+	temp := path + "." + strconv.Itoa(os.Getpid())
+	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", temp)
+	if err != nil {
+		return nil, err
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(temp, mode), os.Rename(temp, path)); err != nil {
+		return nil, errors.Join(err, l.Close(), os.Remove(temp))
+	}
+	return l, nil
+}
+
+// Run serves until ctx ends, then drains: it says that it no longer serves, waits,
+// and lets what is under way end, for ten seconds at most.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.Listen(ctx); err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.grpc.Serve(s.listener) }()
+	s.log.Info("listening", zap.Stringer("addr", s.listener.Addr()))
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve Envoy: %w", err)
+	case <-ctx.Done():
+	}
+	s.drain()
+	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return fmt.Errorf("serve Envoy: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) drain() {
+	s.health.Shutdown() // not serving, and no SetReady changes it back
+	<-time.After(s.cfg.DrainWait)
+	stopped := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(drainLimit):
+		s.log.Warn("requests under way did not end in time", zap.Duration("limit", drainLimit))
+		s.grpc.Stop()
+		<-stopped
+	}
+}

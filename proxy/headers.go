@@ -1,0 +1,155 @@
+package proxy
+
+import (
+	"iter"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// The headers that the upstream learns the caller from. On an allow each is set,
+// or removed when there is nothing to say: a copy that the client sent never
+// reaches the upstream. Values are escaped by [Escape]; roles are joined by commas.
+const (
+	HeaderSubject = "x-rolegate-subject"
+	HeaderTenant  = "x-rolegate-tenant"
+	HeaderRoles   = "x-rolegate-roles"
+)
+
+// HeaderDecisionID tells a denied client which decision it was, so that support can
+// look it up.
+const HeaderDecisionID = "x-rolegate-decision-id"
+
+// reservedPrefix begins every name that only this server sets.
+const reservedPrefix = "x-rolegate-"
+
+// Bounds of what one answer carries, identity headers included. Envoy answers 500
+// to a mutation of 200 headers or of 70 KB.
+const (
+	maxHeaders     = 32
+	maxHeaderBytes = 8 << 10
+)
+
+// Header is one mutation of a header.
+type Header struct {
+	Name   string // in lower case
+	Value  string
+	Append bool // false: replaces every copy there is; true: one more copy
+}
+
+// Escape writes a value of an identity header: visible ASCII stands as it is, all
+// else, "%" and "," are percent-encoded byte by byte. So a list splits at its
+// commas whatever its values hold; each part is percent-decoded then.
+func Escape(s string) string {
+	plain := func(c byte) bool { return ' ' < c && c < 0x7f && c != '%' && c != ',' }
+	escapes := 0
+	for i := range len(s) {
+		if !plain(s[i]) {
+			escapes++
+		}
+	}
+	if escapes == 0 {
+		return s
+	}
+	const hex = "0123456789ABCDEF"
+	b := make([]byte, 0, len(s)+2*escapes)
+	for i := range len(s) {
+		if c := s[i]; plain(c) {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(b)
+}
+
+// spelling is a header's name as a lax upstream reads it: CGI and its heirs make
+// one variable of "x-role", "X-Role" and "x_role".
+func spelling(name string) string {
+	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+}
+
+// reserved says whether a spelling is of a name that only this server sets.
+func reserved(spelling string) bool { return strings.HasPrefix(spelling, reservedPrefix) }
+
+// unsettable says whether a header decides how a message is framed, routed or
+// attributed, so that no policy may touch it. Envoy would let it: a content-length
+// of 5 on a body of 10 reaches the upstream as it is. No configuration shortens
+// this list.
+func unsettable(spelling string) bool {
+	switch spelling {
+	case "host", "content-length", "transfer-encoding", "connection", "te", "upgrade", "keep-alive", "trailer",
+		"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-client-cert":
+		return true
+	}
+	return strings.HasPrefix(spelling, ":") || strings.HasPrefix(spelling, "proxy-") ||
+		strings.HasPrefix(spelling, "x-envoy-") || reserved(spelling)
+}
+
+// validName says whether a header can have this name: a token of RFC 9110.
+func validName(name string) bool {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return name != ""
+}
+
+// validValue says whether a header or a query parameter can have this value without
+// ending early or breaking the message that carries it.
+func validValue(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return utf8.ValidString(value)
+}
+
+// spoofed collects the names of headers that the client sent and only this server,
+// or whoever stands before it, may set: those that begin with x-rolegate- and those
+// of extra (spellings), in any case and with "_" for "-". ok is false when such a
+// name is none that could be taken out again.
+func spoofed(names iter.Seq[string], extra []string) (found []string, ok bool) {
+	if names == nil {
+		return nil, true
+	}
+	for name := range names {
+		if !beginsReserved(name) && (len(extra) == 0 || !slices.Contains(extra, spelling(name))) {
+			continue
+		}
+		if !validName(name) {
+			return nil, false
+		}
+		if lower := strings.ToLower(name); !slices.Contains(found, lower) {
+			found = append(found, lower)
+		}
+	}
+	slices.Sort(found)
+	return found, true
+}
+
+// beginsReserved is reserved(spelling(name)) without making the spelling: it is
+// asked of every header of every request.
+func beginsReserved(name string) bool {
+	if len(name) < len(reservedPrefix) {
+		return false
+	}
+	for i := range len(reservedPrefix) {
+		c := name[i]
+		switch {
+		case c == '_':
+			c = '-'
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		if c != reservedPrefix[i] {
+			return false
+		}
+	}
+	return true
+}

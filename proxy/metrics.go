@@ -1,0 +1,59 @@
+package proxy
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/policy/route"
+)
+
+// metrics of the gate. No label names a subject, a tenant or anything else that a
+// caller chooses.
+type metrics struct {
+	decisions *prometheus.CounterVec   // verdict, reason, source, protocol
+	duration  *prometheus.HistogramVec // source
+	unmatched prometheus.Counter
+}
+
+// newMetrics makes the metrics and registers them with reg, unless it is nil.
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rolegate_decisions_total",
+			Help: "Decisions, by verdict, reason (custom for a policy's own), source (hit, miss, wait, bypass, none) and protocol.",
+		}, []string{"verdict", "reason", "source", "protocol"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "rolegate_decision_duration_seconds",
+			Help: "Time from a request read to its answer made, by source.",
+			Buckets: []float64{
+				10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3,
+			},
+			NativeHistogramBucketFactor:     1.1,
+			NativeHistogramMaxBucketNumber:  160,
+			NativeHistogramMinResetDuration: time.Hour,
+		}, []string{"source"}),
+		unmatched: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rolegate_route_unmatched_total",
+			Help: "Requests that no route of the active bundles matches.",
+		}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	return m, errors.Join(reg.Register(m.decisions), reg.Register(m.duration), reg.Register(m.unmatched))
+}
+
+func (m *metrics) observe(a *Answer, protocol Protocol, took time.Duration) {
+	source := string(a.Origin)
+	if a.Origin == policy.OriginNone {
+		source = "none"
+	}
+	m.decisions.WithLabelValues(string(a.Verdict()), a.ReasonLabel(), source, string(protocol)).Inc()
+	m.duration.WithLabelValues(source).Observe(took.Seconds())
+	if a.Route.Error == route.NoRoute {
+		m.unmatched.Inc()
+	}
+}

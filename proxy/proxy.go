@@ -1,0 +1,109 @@
+// Package proxy is asked over a wire and answers. Every surface (Envoy's gRPC and
+// HTTP, the reverse proxy, AuthZEN, the commands) turns its request into an
+// [Inbound] and gives it to the one [Gate]; the gate authenticates, decides and
+// records, and its [Answer] is turned back into what the surface speaks.
+package proxy
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/policy/route"
+)
+
+// Protocol names the surface that was asked, in logs and metrics.
+type Protocol string
+
+// The surfaces.
+const (
+	ProtocolGRPC    Protocol = "grpc"
+	ProtocolHTTP    Protocol = "http"
+	ProtocolReverse Protocol = "reverse"
+	ProtocolCommand Protocol = "command"
+)
+
+// Headers answers a request's header by its name in lower case, every copy in the
+// order of arrival. Envoy joins copies with a comma unless it sends raw headers.
+type Headers interface {
+	Values(name string) []string
+}
+
+// Credentials is what identity may read of a request.
+type Credentials struct {
+	Headers   Headers // never nil
+	Principal string  // of the peer's certificate as Envoy verified it; "" when it has none
+}
+
+// Inbound is one request, whatever surface it came in by.
+type Inbound struct {
+	Protocol    Protocol
+	Method      string
+	Host        string // as sent; "" when the surface cannot know it: only routes of any host match
+	Path        string // as sent, the query included, undecoded
+	Credentials Credentials
+	// HeaderNames are the names of all headers that the client sent, in any case and
+	// possibly repeated: those that only this server may set are taken out before
+	// the upstream sees them. nil: there are none.
+	HeaderNames iter.Seq[string]
+	Extensions  map[string]string // Envoy's context_extensions
+	// Rest makes the members of the input document beside subject and route. It is
+	// called only when a policy outside the role library may read them. An error means
+	// that the request cannot be read so far; it is then refused as malformed, and the
+	// text, one word or a few, holds nothing of the request. nil: there are none.
+	Rest func() (ast.Object, error)
+	// Malformed is why the surface could not read the request ("" when it could):
+	// one word for logs. Such a request is refused before anything is asked.
+	Malformed string
+}
+
+// Answer is what the gate says to a request: the decision and what a surface needs
+// to tell it. The zero value denies.
+type Answer struct {
+	policy.Decision
+	ID     string // of the decision, unique, for logs and for support
+	Tenant string // that the decision was made for; "" before there is one
+	Roles  []string
+	// Subject is the verified caller; its zero value is nobody.
+	Subject   policy.Subject
+	Route     route.Match
+	Revisions map[string]string // bundle → revision of the snapshot; shared, never changed
+	Reply     Reply             // the answer as a surface puts it on its wire
+}
+
+// Authenticator tells who asks. A request without its credential is the zero
+// Subject and no error. A credential that is there and bad is an error, whose text
+// holds nothing of the credential; the gate makes it a refusal, never "nobody".
+type Authenticator interface {
+	Authenticate(ctx context.Context, view policy.View, c Credentials) (policy.Subject, error)
+}
+
+// Record is one line of the decision log. It holds no token and no claim.
+type Record struct {
+	ID         string
+	Time       time.Time
+	Protocol   Protocol
+	Method     string
+	Host       string
+	Path       string // canonical, without the query; "" when it was malformed
+	Subject    string // id
+	Kind       string // type of the subject
+	Route      route.Match
+	Tenant     string
+	Effect     policy.Effect
+	Verdict    policy.Verdict
+	Reason     string
+	Generation uint64
+	Revisions  map[string]string // bundle → revision; shared, never changed
+	Origin     policy.Origin
+	Duration   time.Duration
+	Error      string // why there was no answer; "" when there was one
+}
+
+// Recorder keeps records. Record must not block.
+type Recorder interface {
+	Record(r Record)
+}

@@ -1,0 +1,228 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/rolegate/rolegate/policy"
+)
+
+// Reply is an answer in the terms of HTTP, for a surface to put on its wire as it
+// stands. Which half counts is the answer's effect, never the reply's contents.
+type Reply struct {
+	// Of an allow: what becomes of the request before it goes upstream.
+	SetHeaders    []Header
+	RemoveHeaders []string // never one that SetHeaders names
+	SetQuery      []Parameter
+	RemoveQuery   []string
+	AddToResponse []Header // to the upstream's response
+
+	// Of a denial.
+	Status  int // 400 to 599, or a redirect with its Location
+	Headers []Header
+	Body    string
+	// Fault says that there was no answer, and that the operator wants the caller to
+	// hear of it as an error more than as a denial (on_policy_error: error).
+	Fault bool
+
+	// Of both: what the policy wants noted of the request; nil for nothing.
+	Metadata ast.Object
+}
+
+// replyTo makes the reply to a decision. now is the clock reading of the request;
+// spoofed the names to take out. An error means that the decision cannot be told
+// as it is, and must become a denial.
+func (cfg Config) replyTo(a *Answer, c carried, spoofed []string, now time.Time) error {
+	a.Tenant, a.Roles = c.tenant, c.roles
+	a.Reply = Reply{Metadata: c.metadata}
+	if a.Effect == policy.Allow {
+		a.Reply.allow(a, c, spoofed, now)
+	} else {
+		cfg.deny(a, c)
+	}
+	return a.Reply.withinBounds()
+}
+
+// allow sets or removes each identity header, and carries what the policy adds.
+func (r *Reply) allow(a *Answer, c carried, spoofed []string, now time.Time) {
+	identity := [...]Header{
+		{Name: HeaderSubject, Value: Escape(a.Subject.ID)},
+		{Name: HeaderTenant, Value: Escape(a.Tenant)},
+		{Name: HeaderRoles, Value: joinEscaped(a.Roles)},
+	}
+	r.SetHeaders = make([]Header, 0, len(identity)+len(c.headers))
+	named := a.Reason != policy.ReasonPublic && current(a.Subject, now)
+	for _, h := range identity {
+		if h.Value != "" && named {
+			r.SetHeaders = append(r.SetHeaders, h)
+		} else {
+			r.RemoveHeaders = append(r.RemoveHeaders, h.Name)
+		}
+	}
+	for _, h := range c.headers {
+		// Envoy removes after it sets, so a policy that says both says remove.
+		if !slices.Contains(c.removeHeaders, h.Name) {
+			r.SetHeaders = append(r.SetHeaders, h)
+		}
+	}
+	for _, list := range [...][]string{spoofed, c.removeHeaders} {
+		for _, name := range list {
+			set := slices.ContainsFunc(r.SetHeaders, func(h Header) bool { return h.Name == name })
+			if !set && !slices.Contains(r.RemoveHeaders, name) {
+				r.RemoveHeaders = append(r.RemoveHeaders, name)
+			}
+		}
+	}
+	r.AddToResponse, r.SetQuery, r.RemoveQuery = c.addToResponse, c.setQuery, c.removeQuery
+}
+
+// current says whether the upstream may be told of the subject. Whoever allows a
+// request without looking at who asks (a public route, a policy of one's own) must
+// not have an outdated token vouch for its subject.
+func current(s policy.Subject, now time.Time) bool {
+	if s.ID == "" || s.Error != "" {
+		return false
+	}
+	if s.Claims == nil {
+		return true
+	}
+	exp, bounded, ok := instant(s.Claims, "exp")
+	if !ok || bounded && !now.Before(exp) {
+		return false
+	}
+	nbf, bounded, ok := instant(s.Claims, "nbf")
+	return ok && (!bounded || !now.Before(nbf))
+}
+
+// instant reads integer milliseconds; ok is false for anything else but null.
+func instant(claims ast.Object, name string) (at time.Time, bounded, ok bool) {
+	t := claims.Get(ast.InternedTerm(name))
+	if t == nil {
+		return time.Time{}, false, true
+	}
+	switch v := t.Value.(type) {
+	case ast.Null:
+		return time.Time{}, false, true
+	case ast.Number:
+		ms, ok := v.Int64()
+		return time.UnixMilli(ms), true, ok
+	default:
+		return time.Time{}, false, false
+	}
+}
+
+func joinEscaped(list []string) string {
+	if len(list) == 1 {
+		return Escape(list[0])
+	}
+	var b strings.Builder
+	for i, s := range list {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(Escape(s))
+	}
+	return b.String()
+}
+
+// deny tells the client the class of the denial and the decision's id. The reason
+// stays here, unless the policy writes a body of its own.
+func (cfg Config) deny(a *Answer, c carried) {
+	r := &a.Reply
+	fault := a.Verdict() == policy.VerdictError && a.Reason != policy.ReasonMalformedRequest
+	r.Status = a.HTTPStatus()
+	switch {
+	case fault && cfg.OnPolicyError == OnErrorFault:
+		r.Status, r.Fault = http.StatusServiceUnavailable, true
+	case fault && cfg.OnPolicyError == OnErrorDeny:
+		r.Status = http.StatusForbidden
+	case c.status != 0:
+		r.Status = deniedStatus(c.status, c.headers)
+	}
+
+	r.Headers = append(make([]Header, 0, 3+len(c.headers)), Header{Name: HeaderDecisionID, Value: a.ID})
+	unlessSet := func(name, value string) {
+		if !slices.ContainsFunc(c.headers, func(h Header) bool { return h.Name == name }) {
+			r.Headers = append(r.Headers, Header{Name: name, Value: value})
+		}
+	}
+	switch r.Status {
+	case http.StatusUnauthorized:
+		unlessSet("www-authenticate", cfg.Challenge)
+	case http.StatusServiceUnavailable:
+		unlessSet("retry-after", strconv.Itoa(int(cfg.RetryAfter/time.Second)))
+	}
+	r.Body = c.body
+	if !c.hasBody {
+		unlessSet("content-type", "application/json")
+		r.Body = deniedBody(r.Status, a.ID)
+	}
+	r.Headers = append(r.Headers, c.headers...)
+}
+
+// deniedStatus is the status that a policy chose, if a denial can have it: an error
+// of HTTP's, or a redirect that says whereto (a login page). Else it is 403: a
+// denial never looks like a success.
+func deniedStatus(status int, headers []Header) int {
+	if http.StatusText(status) == "" {
+		return http.StatusForbidden
+	}
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		if slices.ContainsFunc(headers, func(h Header) bool { return h.Name == "location" }) {
+			return status
+		}
+	}
+	if status < 400 || status > 599 {
+		return http.StatusForbidden
+	}
+	return status
+}
+
+func deniedBody(status int, id string) string {
+	class := "forbidden"
+	switch {
+	case status == http.StatusBadRequest:
+		class = "bad_request"
+	case status == http.StatusUnauthorized:
+		class = "unauthenticated"
+	case status == http.StatusNotFound:
+		class = "not_found"
+	case status == http.StatusTooManyRequests:
+		class = "too_many_requests"
+	case status >= http.StatusInternalServerError:
+		class = "unavailable"
+	}
+	return `{"error":"` + class + `","decision_id":"` + id + `"}` // both are our own words
+}
+
+// withinBounds refuses a reply that Envoy would answer 500 to.
+func (r *Reply) withinBounds() error {
+	count, size := 0, 0
+	add := func(name, value string) {
+		count++
+		size += len(name) + len(value)
+	}
+	for _, list := range [...][]Header{r.SetHeaders, r.AddToResponse, r.Headers} {
+		for _, h := range list {
+			add(h.Name, h.Value)
+		}
+	}
+	for _, p := range r.SetQuery {
+		add(p.Name, p.Value)
+	}
+	for _, name := range r.RemoveQuery {
+		add(name, "")
+	}
+	if count > maxHeaders || size > maxHeaderBytes {
+		return fmt.Errorf("the answer has %d headers and parameters of %d bytes, more than %d of %d", count, size, maxHeaders, maxHeaderBytes)
+	}
+	return nil
+}
