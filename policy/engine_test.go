@@ -431,6 +431,33 @@ func TestForbiddenBuiltinsAreRefusedByName(t *testing.T) {
 	}
 }
 
+func TestDataWhereARuleStandsIsRefused(t *testing.T) {
+	s := compile(t, nil, small)
+	_, err := s.WithData(t.Context(), map[string]any{"rolegate": map[string]any{"decision": true}})
+	problems, ok := errors.AsType[Problems](err)
+	if !ok || len(problems) != 1 || problems[0].Line == 0 {
+		t.Errorf("got %v, want one problem at the rule", err)
+	}
+}
+
+func TestOtherDataUnderTheSameRego(t *testing.T) {
+	e := newEngine(t, Config{})
+	first := compile(t, windows("ann", 0, 10), small)
+	second, err := first.WithData(t.Context(), windows("bob", 0, 10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		s    *Snapshot
+		want Effect
+	}{{first, Allow}, {second, Deny}, {first, Allow}} {
+		e.Install(tt.s)
+		if d, err := e.View().Decide(t.Context(), DefaultEntrypoint, ask("ann"), time.UnixMilli(1)); err != nil || d.Effect != tt.want {
+			t.Errorf("got %+v, %v, want %s", d, err, tt.want)
+		}
+	}
+}
+
 func TestAnEntryPointMustExist(t *testing.T) {
 	_, err := Compile(t.Context(), Source{Entrypoint: "acme/allow"})
 	problems, ok := errors.AsType[Problems](err)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,44 +76,68 @@ var ErrUndefined = errors.New("the entry point is undefined for this input")
 // Compile builds a snapshot. The error is [Problems] where a bundle is at fault.
 func Compile(ctx context.Context, src Source) (*Snapshot, error) {
 	s := &Snapshot{
-		store: inmem.NewFromObjectWithOpts(src.Data,
-			inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true)),
-		data:       src.Data,
 		revisions:  src.Revisions,
-		entrypoint: src.Entrypoint,
+		entrypoint: cmp.Or(src.Entrypoint, DefaultEntrypoint),
 		lenient:    src.Lenient,
 		values:     cache.NewInterQueryValueCache(ctx, nil),
-		queries:    map[string]*query{},
 	}
-	if s.entrypoint == "" {
-		s.entrypoint = DefaultEntrypoint
-	}
-	if err := s.compile(ctx, src.Modules); err != nil {
+	if err := s.compile(src.Modules); err != nil {
 		return nil, err
 	}
-	if err := s.readRoutes(); err != nil {
+	if err := s.hold(ctx, src.Data); err != nil {
 		return nil, err
-	}
-	s.aliases = aliasesOf(src.Data)
-	if _, err := s.query(ctx, s.entrypoint); err != nil {
-		return nil, Problems{{Code: "bad_entrypoint", Subject: s.entrypoint, Message: err.Error()}}
 	}
 	return s, nil
 }
 
-func (s *Snapshot) compile(ctx context.Context, modules map[string]*ast.Module) error {
-	txn, err := s.store.NewTransaction(ctx)
-	if err != nil {
-		return fmt.Errorf("open the data for compiling: %w", err)
+// WithData is a snapshot of the same Rego over other data: the compiler is shared,
+// everything that data decides is made anew. The error is [Problems] where the data is
+// at fault.
+func (s *Snapshot) WithData(ctx context.Context, data map[string]any) (*Snapshot, error) {
+	next := &Snapshot{
+		compiler: s.compiler, revisions: s.revisions, entrypoint: s.entrypoint, lenient: s.lenient, values: s.values,
 	}
-	defer s.store.Abort(ctx, txn)
-	s.compiler = ast.NewCompiler().
-		WithCapabilities(capabilities()).
-		WithPathConflictsCheck(storage.NonEmpty(ctx, s.store, txn)).
-		SetErrorLimit(maxCompileErrors)
+	if err := next.hold(ctx, data); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+func (s *Snapshot) compile(modules map[string]*ast.Module) error {
+	s.compiler = ast.NewCompiler().WithCapabilities(capabilities()).SetErrorLimit(maxCompileErrors)
 	s.compiler.Compile(modules)
 	if s.compiler.Failed() {
 		return compileProblems(s.compiler.Errors)
+	}
+	return nil
+}
+
+// hold takes data in: the store, the routes, the aliases and the entry point.
+func (s *Snapshot) hold(ctx context.Context, data map[string]any) error {
+	s.data, s.queries = data, map[string]*query{}
+	s.store = inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+	if err := s.conflicts(ctx); err != nil {
+		return err
+	}
+	if err := s.readRoutes(); err != nil {
+		return err
+	}
+	s.aliases = aliasesOf(data)
+	if _, err := s.query(ctx, s.entrypoint); err != nil {
+		return Problems{{Code: "bad_entrypoint", Subject: s.entrypoint, Message: err.Error()}}
+	}
+	return nil
+}
+
+// conflicts refuses data where a rule stands: one would hide the other.
+func (s *Snapshot) conflicts(ctx context.Context) error {
+	txn, err := s.store.NewTransaction(ctx)
+	if err != nil {
+		return fmt.Errorf("open the data: %w", err)
+	}
+	defer s.store.Abort(ctx, txn)
+	if errs := ast.CheckPathConflicts(s.compiler, storage.NonEmpty(ctx, s.store, txn)); len(errs) > 0 {
+		return compileProblems(errs)
 	}
 	return nil
 }
