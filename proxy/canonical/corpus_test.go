@@ -71,8 +71,7 @@ func compareCorpus(t *testing.T, file string, answer func(string) string) {
 
 func TestMain(m *testing.M) {
 	flag.Bool("update", false, "rewrite the right side of the corpora in testdata")
-	flag.Parse()
-	os.Exit(m.Run())
+	m.Run()
 }
 
 func update() bool { return flag.Lookup("update").Value.String() == "true" }

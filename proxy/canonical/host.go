@@ -83,7 +83,7 @@ func isPort(s string) bool {
 		}
 		n = 10*n + int(s[i]-'0')
 	}
-	return n <= 1<<16-1
+	return n < 1<<16
 }
 
 func refuseHost(reason Reason, offset int) error {
