@@ -61,7 +61,6 @@ type Server struct {
 	cfg      Config
 	gate     *proxy.Gate
 	log      *zap.Logger
-	grpc     *grpc.Server
 	health   *health.Server
 	listener net.Listener
 }
@@ -78,21 +77,41 @@ func New(cfg Config, gate *proxy.Gate, log *zap.Logger) *Server {
 		cfg.MaxConnectionAge = defaultConnectionAge
 	}
 	s := &Server{cfg: cfg, gate: gate, log: log.Named("extauthz"), health: health.NewServer()}
-	s.grpc = grpc.NewServer(
+	s.SetReady(false)
+	return s
+}
+
+// server makes the gRPC server. Its streams, which only health checks open, end with
+// ended: a graceful stop would wait for them for ever.
+func (s *Server) server(ended context.Context) *grpc.Server {
+	g := grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))), //nolint:gosec // a count of processors
 		grpc.KeepaliveParams(keepalive.ServerParameters{
-			MaxConnectionAge: cfg.MaxConnectionAge, MaxConnectionAgeGrace: ageGrace,
+			MaxConnectionAge: s.cfg.MaxConnectionAge, MaxConnectionAgeGrace: ageGrace,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(s.recovered),
+		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+			ctx, cancel := context.WithCancel(stream.Context())
+			defer cancel()
+			defer context.AfterFunc(ended, cancel)()
+			return handler(srv, endingStream{stream, ctx})
+		}),
 	)
-	authv3.RegisterAuthorizationServer(s.grpc, s)
-	healthv1.RegisterHealthServer(s.grpc, s.health)
-	s.SetReady(false)
-	return s
+	authv3.RegisterAuthorizationServer(g, s)
+	healthv1.RegisterHealthServer(g, s.health)
+	return g
 }
+
+// endingStream is a stream with another context.
+type endingStream struct {
+	grpc.ServerStream
+	ctx context.Context //nolint:containedctx // a stream is asked for its context
+}
+
+func (s endingStream) Context() context.Context { return s.ctx }
 
 // SetReady tells health checks whether the server may be asked.
 func (s *Server) SetReady(ready bool) {
@@ -191,34 +210,40 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.Listen(ctx); err != nil {
 		return err
 	}
+	ended, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	g := s.server(ended)
 	served := make(chan error, 1)
-	go func() { served <- s.grpc.Serve(s.listener) }()
+	go func() { served <- g.Serve(s.listener) }()
 	s.log.Info("listening", zap.Stringer("addr", s.listener.Addr()))
 	select {
 	case err := <-served:
+		g.Stop()
 		return fmt.Errorf("serve Envoy: %w", err)
 	case <-ctx.Done():
 	}
-	s.drain()
+	s.health.Shutdown() // not serving, and no SetReady changes it back
+	<-time.After(s.cfg.DrainWait)
+	end()
+	s.stop(g)
 	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("serve Envoy: %w", err)
 	}
 	return nil
 }
 
-func (s *Server) drain() {
-	s.health.Shutdown() // not serving, and no SetReady changes it back
-	<-time.After(s.cfg.DrainWait)
+// stop lets what is under way end, within drainLimit.
+func (s *Server) stop(g *grpc.Server) {
 	stopped := make(chan struct{})
 	go func() {
-		s.grpc.GracefulStop()
+		g.GracefulStop()
 		close(stopped)
 	}()
 	select {
 	case <-stopped:
 	case <-time.After(drainLimit):
 		s.log.Warn("requests under way did not end in time", zap.Duration("limit", drainLimit))
-		s.grpc.Stop()
+		g.Stop()
 		<-stopped
 	}
 }
