@@ -2,10 +2,14 @@
 package envoy_test
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/rolegate/rolegate/internal/lab/envoy"
 	"github.com/rolegate/rolegate/internal/lab/envoy/envoytest"
@@ -82,6 +86,31 @@ func TestTheUnixVariantDiffersOnlyInTheAddress(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s of envoy-unix.yaml is not envoy.yaml's with %s (-want +got):\n%s", part, address, diff)
+		}
+	}
+}
+
+// TestVariationsOfTheReadme puts each YAML block of the README where it says, under the
+// virtual host, and has Envoy check the result.
+func TestVariationsOfTheReadme(t *testing.T) {
+	envoytest.Require(t)
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```yaml\n")[1:]
+	if len(blocks) < 2 {
+		t.Fatalf("the README has %d YAML blocks, want at least 2", len(blocks))
+	}
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		const host = "static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0"
+		c, merged := shipped(t, "envoy.yaml"), map[string]any{}
+		if err := errors.Join(c.Get(host, &merged), yaml.Unmarshal([]byte(block), &merged), c.Set(host, merged)); err != nil {
+			t.Fatal(err)
+		}
+		if err := envoy.Validate(t.Context(), c, t.TempDir()); err != nil {
+			t.Errorf("with\n%s%v", block, err)
 		}
 	}
 }

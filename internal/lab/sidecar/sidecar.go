@@ -1,0 +1,130 @@
+// Package sidecar runs the real rolegate binary, as a process of its own.
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/rolegate/rolegate/internal/lab/envoy"
+	"github.com/rolegate/rolegate/internal/lab/process"
+)
+
+const (
+	// lookEvery is the pause between two looks at something that is awaited.
+	lookEvery = 2 * time.Millisecond
+	// adminAnswer bounds an answer of the admin listener.
+	adminAnswer = 8 << 20
+)
+
+// Build compiles the binary from the module that the current directory is in.
+func Build(ctx context.Context, dir string) (string, error) {
+	root, err := envoy.Root()
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "rolegate")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/rolegate")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build rolegate: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// Config says how to run it.
+type Config struct {
+	Binary  string
+	Bundles string // directory
+	File    string // configuration; "" is none
+	GRPC    string // host:port, or unix:///path
+	Admin   string // host:port
+	Env     []string
+}
+
+// Sidecar is a running rolegate.
+type Sidecar struct {
+	*process.Process
+	cfg Config
+}
+
+// Start runs it until ctx is done or it is stopped. It returns at once: see Await.
+func Start(ctx context.Context, cfg Config) (*Sidecar, error) {
+	args := []string{"serve", "--bundle-dir", cfg.Bundles, "--grpc-addr", cfg.GRPC, "--admin-addr", cfg.Admin}
+	if cfg.File != "" {
+		args = append(args, "--config", cfg.File)
+	}
+	p, err := process.Start(ctx, process.Spec{Path: cfg.Binary, Args: args, Env: cfg.Env})
+	if err != nil {
+		return nil, err
+	}
+	return &Sidecar{Process: p, cfg: cfg}, nil
+}
+
+// Await polls until ok, an error of ok's, or ctx's end. The last error says why it
+// was not ok.
+func (s *Sidecar) Await(ctx context.Context, ok func(context.Context) error) error {
+	for {
+		err := ok(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		case <-s.Done():
+			return fmt.Errorf("rolegate ended: %w\n%s", err, s.Stderr())
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// Ready says whether it would serve: nil when /readyz says 200.
+func (s *Sidecar) Ready(ctx context.Context) error {
+	status, body, err := s.Get(ctx, "/readyz")
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK {
+		return fmt.Errorf("/readyz is %d: %s", status, body)
+	}
+	return nil
+}
+
+// Get asks the admin listener.
+func (s *Sidecar) Get(ctx context.Context, path string) (status int, body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.cfg.Admin+path, http.NoBody)
+	if err != nil {
+		return 0, "", fmt.Errorf("ask rolegate's admin listener: %w", err)
+	}
+	req.Close = true
+	resp, err := (&http.Client{}).Do(req)
+	if err != nil {
+		return 0, "", fmt.Errorf("ask rolegate's admin listener: %w", err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, adminAnswer))
+	return resp.StatusCode, string(raw), err
+}
+
+// FreePort finds a loopback address that nobody listens on. Somebody else may take it
+// before it is used: a program that is started again on the same address has no
+// better way.
+func FreePort(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return l.Addr().String(), errors.Join(l.Close())
+}
+
+// Prebuilt answers the binary that the environment names (ROLEGATE_BINARY), "" when
+// it names none.
+func Prebuilt() string { return os.Getenv("ROLEGATE_BINARY") }
