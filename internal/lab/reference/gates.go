@@ -91,9 +91,15 @@ func (q *asking) n4Unauthenticated() string {
 }
 
 // N5: an issuer absent from issuers is denied; without iss, and for an issuer without authority,
-// the authority is bundle; any other word than the three is denied.
+// the authority is bundle; any other word than the three is denied. Claims that are no object, of
+// which no sentence speaks, could hide an issuer: that is denied too.
 func (q *asking) n5UntrustedIssuer() string {
 	q.authority = authorityBundle
+	if claims, present := field(q.question, "claims"); present {
+		if _, legible := claims.(map[string]any); !legible {
+			return "untrusted_issuer"
+		}
+	}
 	iss, ok := field(q.claims, "iss")
 	if !ok {
 		return ""

@@ -131,22 +131,22 @@ func n14Email(claims map[string]any, rec *record) string {
 	return text
 }
 
-// connections are the session's SSO connections: the members of sso that are not null.
+// connections are the session's SSO connections: the members of sso that are objects.
 func connections(sso map[string]any) []string {
 	var names []string
 	for _, name := range keys(sso) {
-		if sso[name] != nil {
+		if _, ok := sso[name].(map[string]any); ok {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// N14: the facts of a session.
+// N14: the facts of a session. An address with nothing after its last @ has no domain.
 func n14Facts(s session) set {
 	facts := set{}
-	if at := strings.LastIndexByte(s.email, '@'); at >= 0 {
-		facts["email:"+strings.ToLower(s.email[at+1:])] = true
+	if domain := s.email[strings.LastIndexByte(s.email, '@')+1:]; domain != "" && domain != s.email {
+		facts["email:"+strings.ToLower(domain)] = true
 	}
 	for _, c := range connections(s.sso) {
 		facts["conn:"+c] = true

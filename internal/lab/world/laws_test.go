@@ -30,7 +30,7 @@ func draw(t *rapid.T) drawn {
 }
 
 // with is the same data with another value at a path of members; the data itself stays as it is.
-func with(v any, value any, path ...string) map[string]any {
+func with(v, value any, path ...string) map[string]any {
 	object, _ := v.(map[string]any)
 	out := maps.Clone(object)
 	if out == nil {
