@@ -1,0 +1,334 @@
+package loader
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/rolegate/rolegate/loader/archive"
+	"github.com/rolegate/rolegate/loader/document"
+	"github.com/rolegate/rolegate/loader/rbac"
+	"github.com/rolegate/rolegate/policy"
+)
+
+// Codes of what is wrong with a bundle before its Rego is compiled and its roles
+// are checked. Documents bring their own: [document.CodeJSON] and the others.
+const (
+	codeArchive      = "bad_archive"   // not to be unpacked
+	codeManifest     = "bad_manifest"  // of another form
+	codeUnreadable   = "unreadable"    // the system says no
+	codeEmpty        = "empty_bundle"  // holds nothing that decides
+	codeUnsupported  = "unsupported"   // a feature of OPA's bundles that is not read
+	codeRegoVersion  = "rego_v0"       // Rego of the old version
+	codeDataConflict = "data_conflict" // two files give one value
+	codeOutsideRoots = "outside_roots" // data or a package that the bundle does not own
+	codeRootsOverlap = "roots_overlap" // two bundles own one path
+)
+
+// kind is what a file of a bundle is.
+type kind uint8
+
+const (
+	kindOther kind = iota // not read
+	kindManifest
+	kindData
+	kindRego
+	kindTest
+	kindRefused // read by OPA, not by us, and not to be passed over
+)
+
+// kindOf tells by the name, as OPA does. What lies in a folder that begins with a
+// dot is other.
+func kindOf(name string) kind {
+	dir, base := path.Split(name)
+	for segment := range strings.SplitSeq(dir, "/") {
+		if strings.HasPrefix(segment, ".") {
+			return kindOther
+		}
+	}
+	switch base {
+	case manifestName:
+		return kindManifest
+	case "data.json", "data.yaml", "data.yml":
+		return kindData
+	case "patch.json", ".manifest.pb":
+		return kindRefused
+	}
+	switch {
+	case strings.HasPrefix(base, "."):
+		return kindOther
+	case strings.HasSuffix(base, "_test.rego"):
+		return kindTest
+	case strings.HasSuffix(base, ".rego"):
+		return kindRego
+	default:
+		return kindOther
+	}
+}
+
+func wanted(name string) bool { return kindOf(name) != kindOther }
+
+// bundle is one bundle in its parsed form. It never changes.
+type bundle struct {
+	manifest
+	name     string // of the file or the folder
+	prefix   string // of the names of its files in messages: "" or name + "/"
+	embedded bool   // the role library, which ships inside the program
+	digest   string // SHA-256 in hexadecimal, of all that was read
+	modules  map[string]*ast.Module
+	tests    map[string]*ast.Module
+	data     map[string]any
+	files    []dataFile
+	sums     map[string][sha256.Size]byte // of every file that was read, by its name in the bundle
+	source   source
+}
+
+// dataFile is one file of data, kept so that a value can be found in it again.
+type dataFile struct {
+	name string   // in the bundle
+	dir  []string // the path below data where it stands
+}
+
+// source reads a file of a bundle once more, to say where in it a fault stands.
+type source func(name string) ([]byte, error)
+
+// version is what decisions are logged with: the revision, or else the beginning
+// of the digest.
+func (b *bundle) version() string {
+	if b.revision != "" {
+		return b.revision
+	}
+	return "sha256:" + b.digest[:12]
+}
+
+// owns says whether a path below data is the bundle's to give.
+func (b *bundle) owns(where []string) bool {
+	if b.roots == nil {
+		return true
+	}
+	return slices.ContainsFunc(b.roots, func(r root) bool { return r.contains(where) })
+}
+
+// digestOf is the digest of a bundle that is not one file.
+func digestOf(files []archive.File) string {
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%q %d\n", f.Name, len(f.Data))
+		h.Write(f.Data)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// parse makes a bundle of its files, or says everything that is wrong with them.
+func parse(b bundle, files []archive.File) (*bundle, policy.Problems) {
+	b.modules, b.tests, b.data = map[string]*ast.Module{}, map[string]*ast.Module{}, map[string]any{}
+	b.sums = make(map[string][sha256.Size]byte, len(files))
+	slices.SortFunc(files, func(x, y archive.File) int {
+		return cmp.Or(cmp.Compare(strings.Count(x.Name, "/"), strings.Count(y.Name, "/")), cmp.Compare(x.Name, y.Name))
+	})
+	var faults policy.Problems
+	for _, f := range files {
+		b.sums[f.Name] = sha256.Sum256(f.Data)
+		switch kindOf(f.Name) {
+		case kindManifest:
+			faults = append(faults, b.addManifest(f)...)
+		case kindData:
+			faults = append(faults, b.addData(f)...)
+		case kindRego:
+			faults = append(faults, addModule(b.modules, b.prefix+f.Name, f.Data)...)
+		case kindTest:
+			faults = append(faults, addModule(b.tests, b.prefix+f.Name, f.Data)...)
+		case kindRefused:
+			faults = append(faults, policy.Problem{
+				Code: codeUnsupported, File: b.prefix + f.Name,
+				Message: "delta bundles and manifests in protobuf are not read",
+			})
+		case kindOther:
+		}
+	}
+	if len(faults) == 0 && len(b.modules) == 0 && len(b.files) == 0 {
+		faults = policy.Problems{{Code: codeEmpty, Subject: b.name, Message: fmt.Sprintf("the bundle %q holds neither Rego nor data", b.name)}}
+	}
+	if len(faults) == 0 {
+		faults = b.check(files)
+	}
+	if len(faults) > 0 {
+		faults.Sort()
+		return nil, faults
+	}
+	return &b, nil
+}
+
+func (b *bundle) addManifest(f archive.File) (faults policy.Problems) {
+	if f.Name != manifestName {
+		return policy.Problems{{Code: codeManifest, File: b.prefix + f.Name, Message: "a manifest stands at the top of its bundle"}}
+	}
+	b.manifest, faults = readManifest(b.prefix+f.Name, f.Data)
+	return faults
+}
+
+func (b *bundle) addData(f archive.File) policy.Problems {
+	file := dataFile{name: f.Name}
+	if dir := path.Dir(f.Name); dir != "." {
+		file.dir = strings.Split(dir, "/")
+	}
+	b.files = append(b.files, file)
+	value, err := decode(f.Name, f.Data)
+	if err != nil {
+		return policy.Problems{documentProblem(b.prefix+f.Name, err)}
+	}
+	if _, ok := value.(map[string]any); !ok && len(file.dir) == 0 {
+		return policy.Problems{{
+			Code: document.CodeJSON, File: b.prefix + f.Name, Line: 1, Column: 1,
+			Message: fmt.Sprintf("want an object at the top of all data, got %s", rbac.Kind(value)),
+		}}
+	}
+	if at, ok := insert(b.data, file.dir, value); !ok {
+		return policy.Problems{{
+			Code: codeDataConflict, File: b.prefix + f.Name, Path: at,
+			Message: strings.Join(at, "/") + " is given by another file too",
+		}}
+	}
+	return nil
+}
+
+func decode(name string, text []byte) (any, error) {
+	if path.Ext(name) == ".json" {
+		return document.JSON(text)
+	}
+	return document.YAML(text)
+}
+
+func documentProblem(file string, err error) policy.Problem {
+	p := policy.Problem{Code: codeUnreadable, File: file, Message: err.Error()}
+	if e, ok := errors.AsType[*document.Error](err); ok {
+		p.Code, p.Line, p.Column, p.Message, p.Hint = e.Code, e.Line, e.Column, e.Message, e.Hint
+	}
+	return p
+}
+
+// insert puts a value at a path of a tree. Objects join; anything else that is
+// there already is a conflict, and at is its path.
+func insert(tree map[string]any, where []string, value any) (at []string, ok bool) {
+	for i, name := range where {
+		if i == len(where)-1 {
+			break
+		}
+		child, there := tree[name]
+		if !there {
+			child = map[string]any{}
+			tree[name] = child
+		}
+		object, isObject := child.(map[string]any)
+		if !isObject {
+			return where[:i+1], false
+		}
+		tree = object
+	}
+	if len(where) > 0 {
+		last := where[len(where)-1]
+		before, there := tree[last]
+		if !there {
+			tree[last] = value
+			return nil, true
+		}
+		object, isObject := before.(map[string]any)
+		if !isObject {
+			return where, false
+		}
+		tree = object
+	}
+	return join(tree, where, value)
+}
+
+func join(tree map[string]any, where []string, value any) (at []string, ok bool) {
+	members, isObject := value.(map[string]any)
+	if !isObject {
+		return where, false
+	}
+	for name, v := range members {
+		if at, ok := insert(tree, []string{name}, v); !ok {
+			return append(slices.Clone(where), at...), false
+		}
+	}
+	return nil, true
+}
+
+// check holds what the bundle gives against what it owns and against the form of
+// the role data.
+func (b *bundle) check(files []archive.File) policy.Problems {
+	faults := b.outsideData(nil, b.data)
+	for _, modules := range []map[string]*ast.Module{b.modules, b.tests} {
+		for _, m := range modules {
+			faults = append(faults, b.outsidePackage(m)...)
+		}
+	}
+	found := rbac.Shape(b.data["rbac"])
+	kept := make(map[string][]byte, len(files))
+	for _, f := range files {
+		kept[f.Name] = f.Data
+	}
+	now := *b
+	now.source = func(name string) ([]byte, error) { return kept[name], nil }
+	return append(place(faults, []*bundle{&now}), placeFaults(found, []*bundle{&now})...)
+}
+
+// outsideData names the highest paths of data that the bundle does not own.
+func (b *bundle) outsideData(where []string, v any) (faults policy.Problems) {
+	if b.roots == nil || b.owns(where) {
+		return nil
+	}
+	object, ok := v.(map[string]any)
+	leadsToRoot := slices.ContainsFunc(b.roots, func(r root) bool { return root{path: where}.contains(r.path) })
+	if ok && leadsToRoot {
+		for name, member := range object {
+			faults = append(faults, b.outsideData(append(slices.Clone(where), name), member)...)
+		}
+		return faults
+	}
+	return policy.Problems{{
+		Code: codeOutsideRoots, Path: where,
+		Message: fmt.Sprintf("data at %s is outside the roots of the bundle (%s)", strings.Join(where, "/"), b.rootList()),
+	}}
+}
+
+func (b *bundle) outsidePackage(m *ast.Module) policy.Problems {
+	where := packagePath(m)
+	if b.owns(where) {
+		return nil
+	}
+	loc := m.Package.Location
+	return policy.Problems{{
+		Code: codeOutsideRoots, File: loc.File, Line: loc.Row, Column: loc.Col,
+		Message: fmt.Sprintf("package %s is outside the roots of the bundle (%s)", strings.Join(where, "."), b.rootList()),
+	}}
+}
+
+func (b *bundle) rootList() string {
+	names := make([]string, len(b.roots))
+	for i, r := range b.roots {
+		names[i] = r.String()
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// packagePath is the package below data.
+func packagePath(m *ast.Module) []string {
+	where := make([]string, 0, len(m.Package.Path))
+	for _, term := range m.Package.Path[1:] {
+		if s, ok := term.Value.(ast.String); ok {
+			where = append(where, string(s))
+		}
+	}
+	return where
+}

@@ -1,0 +1,120 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/rolegate/rolegate/policy"
+)
+
+// Set is a directory of bundles, read once.
+type Set struct {
+	Snapshot *policy.Snapshot
+	Warnings policy.Problems
+	Bundles  []BundleStatus         // by name
+	Modules  map[string]*ast.Module // without the role library's, by file name
+	Tests    map[string]*ast.Module // the *_test.rego of the bundles; no decision knows them
+}
+
+// Read reads the bundles of a directory once and compiles them: what Run does
+// before it installs. warnings are what does not refuse them. The error is
+// [policy.Problems] where a bundle is at fault.
+func Read(ctx context.Context, dir string) (snapshot *policy.Snapshot, warnings policy.Problems, err error) {
+	set, err := Open(ctx, Config{Dir: dir})
+	return set.Snapshot, set.Warnings, err
+}
+
+// Open is [Read] with all that was found, and with everything that can be configured.
+func Open(ctx context.Context, cfg Config) (Set, error) {
+	cfg = cfg.withDefaults()
+	build, err := newBuilder(cfg)
+	if err != nil {
+		return Set{}, err
+	}
+	there, err := locations(cfg.Dir)
+	if err != nil {
+		return Set{}, fmt.Errorf("list the bundles: %w", err)
+	}
+	if len(there) == 0 {
+		return Set{}, noBundles(cfg.Dir)
+	}
+	var set []*bundle
+	var faults policy.Problems
+	for _, at := range there {
+		b, wrong, err := at.open(ctx, cfg)
+		if err != nil {
+			return Set{}, err
+		}
+		faults = append(faults, wrong...)
+		set = append(set, b)
+	}
+	if len(faults) > 0 {
+		faults.Sort()
+		return Set{}, faults
+	}
+	r := build.build(ctx, set)
+	switch {
+	case r.err != nil:
+		return Set{}, r.err
+	case r.snapshot == nil:
+		return Set{}, r.problems
+	}
+	return setOf(r, set), nil
+}
+
+func noBundles(dir string) policy.Problems {
+	return policy.Problems{{Code: codeEmpty, Subject: dir, Message: fmt.Sprintf("there is no bundle in %s", dir)}}
+}
+
+// open reads a bundle as it is now. One that changes meanwhile is read again, for
+// as long as a folder would be waited for.
+func (l location) open(ctx context.Context, cfg Config) (*bundle, policy.Problems, error) {
+	pause := firstRetry
+	for began := time.Now(); ; pause *= 2 {
+		b, faults, err := l.once(ctx, cfg)
+		if !errors.Is(err, errChanged) {
+			return b, faults, err
+		}
+		if ctx.Err() != nil || time.Since(began) > maxSettle {
+			return nil, nil, fmt.Errorf("read %s: %w", l.shown(), err)
+		}
+		wait(ctx, pause, nil)
+	}
+}
+
+func (l location) once(ctx context.Context, cfg Config) (*bundle, policy.Problems, error) {
+	tree, err := scan(ctx, l, cfg.Limits)
+	if err != nil {
+		return nil, l.unreadable(err), ctx.Err()
+	}
+	files, err := tree.files.read()
+	switch {
+	case errors.Is(err, errChanged):
+		return nil, nil, err
+	case err != nil:
+		return nil, l.unreadable(err), nil
+	}
+	if err := tree.unchanged(ctx, cfg.Limits); err != nil {
+		return nil, nil, err
+	}
+	b, faults := l.parse(cfg.Limits, l.digest(files), files)
+	return b, faults, nil
+}
+
+func setOf(r result, bundles []*bundle) Set {
+	set := Set{
+		Snapshot: r.snapshot, Warnings: r.problems,
+		Modules: map[string]*ast.Module{}, Tests: map[string]*ast.Module{},
+	}
+	for _, b := range bundles {
+		set.Bundles = append(set.Bundles, (&tracked{location: location{name: b.name}, good: b}).status())
+		maps.Copy(set.Modules, b.modules)
+		maps.Copy(set.Tests, b.tests)
+	}
+	return set
+}

@@ -1,0 +1,245 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/rolegate/rolegate/bundles"
+	"github.com/rolegate/rolegate/loader/archive"
+	"github.com/rolegate/rolegate/loader/rbac"
+	"github.com/rolegate/rolegate/policy"
+)
+
+// libraryName is the embedded role library among the bundles, and the one root
+// that it owns.
+const libraryName = "rolegate"
+
+// library parses the embedded role library.
+func library() (*bundle, error) {
+	core, err := bundles.Core()
+	if err != nil {
+		return nil, err
+	}
+	b := bundle{name: libraryName, embedded: true, prefix: "embedded:", source: func(name string) ([]byte, error) { return fs.ReadFile(core, name) }}
+	var files []archive.File
+	err = fs.WalkDir(core, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !wanted(name) {
+			return err
+		}
+		text, err := fs.ReadFile(core, name)
+		files = append(files, archive.File{Name: name, Data: text})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded role library: %w", err)
+	}
+	b.digest = digestOf(files)
+	parsed, faults := parse(b, files)
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("parse the embedded role library: %w", faults)
+	}
+	return parsed, nil
+}
+
+// builder makes snapshots of sets of bundles. It remembers the checks of members
+// that a new set does not change. It is used by one goroutine.
+type builder struct {
+	library    *bundle
+	entrypoint string
+	lenient    bool
+	checked    map[string]memberCheck // by the digest of the bundle that gives the members
+}
+
+// memberCheck is the result of checking one bundle's members against one world.
+type memberCheck struct {
+	world  string // digests of the bundles that give the tenants and the roles
+	faults []rbac.Fault
+}
+
+func newBuilder(cfg Config) (*builder, error) {
+	lib, err := library()
+	if err != nil {
+		return nil, err
+	}
+	return &builder{library: lib, entrypoint: cfg.Entrypoint, lenient: cfg.Lenient, checked: map[string]memberCheck{}}, nil
+}
+
+// build compiles and checks a set.
+func (b *builder) build(ctx context.Context, set []*bundle) result {
+	all := append([]*bundle{b.library}, set...)
+	if faults := conflicts(all); len(faults) > 0 {
+		return result{problems: place(faults, all)}
+	}
+	src := b.source(all)
+	snapshot, err := policy.Compile(ctx, src)
+	if err != nil {
+		return refused(err, all)
+	}
+	found, err := snapshot.Validate(ctx)
+	if err != nil {
+		return refused(err, all)
+	}
+	problems := place(found, all)
+	problems = append(problems, placeFaults(b.members(set, src.Data["rbac"]), all)...)
+	problems.Sort()
+	if refusals := problems.Refusals(); len(refusals) > 0 {
+		return result{problems: refusals}
+	}
+	return result{snapshot: snapshot, problems: problems}
+}
+
+func refused(err error, all []*bundle) result {
+	if faults, ok := errors.AsType[policy.Problems](err); ok {
+		return result{problems: place(slices.Clone(faults), all)}
+	}
+	return result{err: err}
+}
+
+func (b *builder) source(all []*bundle) policy.Source {
+	src := policy.Source{
+		Modules: map[string]*ast.Module{}, Data: map[string]any{}, Revisions: map[string]string{},
+		Entrypoint: b.entrypoint, Lenient: b.lenient,
+	}
+	for _, bundle := range all {
+		maps.Copy(src.Modules, bundle.modules)
+		src.Data = joined(src.Data, bundle.data)
+		if !bundle.embedded {
+			src.Revisions[bundle.name] = bundle.version()
+		}
+	}
+	return src
+}
+
+// joined is both trees as one. Neither is changed, and what only one of them has
+// is shared with it: an unchanged bundle costs a new generation nothing.
+func joined(a, b map[string]any) map[string]any {
+	switch {
+	case len(a) == 0:
+		return b
+	case len(b) == 0:
+		return a
+	}
+	tree := maps.Clone(a)
+	for name, v := range b {
+		left, leftOK := tree[name].(map[string]any)
+		right, rightOK := v.(map[string]any)
+		if leftOK && rightOK {
+			v = joined(left, right)
+		}
+		tree[name] = v
+	}
+	return tree
+}
+
+// members checks the members of each bundle, unless it was checked against the
+// same tenants and roles before.
+func (b *builder) members(set []*bundle, doc any) []rbac.Fault {
+	var digests []string
+	for _, bundle := range set {
+		part, _ := bundle.data["rbac"].(map[string]any)
+		if part["tenants"] != nil || part["roles"] != nil {
+			digests = append(digests, bundle.digest)
+		}
+	}
+	slices.Sort(digests)
+	key := strings.Join(digests, " ")
+	world := rbac.NewWorld(doc)
+	var faults []rbac.Fault
+	for _, bundle := range set {
+		part, _ := bundle.data["rbac"].(map[string]any)
+		if part["members"] == nil {
+			continue
+		}
+		known, ok := b.checked[bundle.digest]
+		if !ok || known.world != key {
+			known = memberCheck{world: key, faults: world.Members(part)}
+			b.checked[bundle.digest] = known
+		}
+		faults = append(faults, known.faults...)
+	}
+	return faults
+}
+
+// forget drops what was remembered of bundles that are not kept.
+func (b *builder) forget(kept []*bundle) {
+	maps.DeleteFunc(b.checked, func(digest string, _ memberCheck) bool {
+		return !slices.ContainsFunc(kept, func(k *bundle) bool { return k.digest == digest })
+	})
+}
+
+// conflicts says what keeps the bundles from standing side by side. Where two are
+// at odds the later one in the list is blamed.
+func conflicts(all []*bundle) (faults policy.Problems) {
+	for i, b := range all {
+		for _, other := range all[:i] {
+			faults = append(faults, conflict(b, other)...)
+		}
+	}
+	return faults
+}
+
+func conflict(b, other *bundle) policy.Problems {
+	switch {
+	case other.embedded && b.roots == nil:
+		return insideLibrary(b)
+	case b.roots == nil || other.roots == nil:
+		rootless, beside := b, other
+		if b.roots != nil {
+			rootless, beside = other, b
+		}
+		return policy.Problems{{
+			Code: codeRootsOverlap, Subject: b.name,
+			Message: fmt.Sprintf("the bundle %q owns everything, so the bundle %q cannot stand beside it", rootless.name, beside.name),
+			Hint:    fmt.Sprintf("name the roots of %q in its .manifest", rootless.name),
+		}}
+	}
+	return rootConflicts(b, other)
+}
+
+func rootConflicts(b, other *bundle) (faults policy.Problems) {
+	for _, mine := range b.roots {
+		for _, theirs := range other.roots {
+			if !mine.overlaps(theirs) {
+				continue
+			}
+			p := policy.Problem{
+				Code: codeRootsOverlap, Subject: b.name,
+				File: b.prefix + manifestName, Line: mine.at.Line, Column: mine.at.Column,
+				Message: fmt.Sprintf("the root %q overlaps the root %q of the bundle %q", mine, theirs, other.name),
+			}
+			if other.embedded {
+				p.Message = fmt.Sprintf("the root %q overlaps %q, which is the embedded role library's", mine, theirs)
+			}
+			faults = append(faults, p)
+		}
+	}
+	return faults
+}
+
+// insideLibrary finds what a bundle that owns everything gives inside the
+// library's root.
+func insideLibrary(b *bundle) (faults policy.Problems) {
+	const message = "%s is inside %q, which is the embedded role library's"
+	if _, ok := b.data[libraryName]; ok {
+		faults = append(faults, policy.Problem{
+			Code: codeOutsideRoots, Path: []string{libraryName}, Message: fmt.Sprintf(message, "this data", libraryName),
+		})
+	}
+	for _, m := range b.modules {
+		if path := packagePath(m); len(path) > 0 && path[0] == libraryName {
+			loc := m.Package.Location
+			faults = append(faults, policy.Problem{
+				Code: codeOutsideRoots, File: loc.File, Line: loc.Row, Column: loc.Col,
+				Message: fmt.Sprintf(message, "package "+strings.Join(path, "."), libraryName),
+			})
+		}
+	}
+	return faults
+}
