@@ -109,7 +109,7 @@ func covers(wide, narrow string) bool {
 		return false
 	}
 	// *.example.com covers a.example.com and *.a.example.com.
-	return len(narrow) >= len(wide) && strings.HasSuffix(narrow, wide[1:]) && narrow[0] != '['
+	return len(narrow) >= len(wide) && strings.HasSuffix(narrow, wide[1:])
 }
 
 // checkHost refuses what no canonical host can be, or a wildcard stand for.

@@ -126,11 +126,9 @@ func (o *owners) related(prefix string) []string {
 // widerHosts are the keys that cover a key, itself first, any host last.
 func widerHosts(host string) []string {
 	list := []string{host}
-	if host != anyHost && host[0] != '[' {
-		for i := 1; i < len(host); i++ {
-			if wild := "*" + host[i:]; host[i] == '.' && wild != host {
-				list = append(list, wild)
-			}
+	for i := 1; i < len(host); i++ {
+		if wild := "*" + host[i:]; host[i] == '.' && wild != host {
+			list = append(list, wild)
 		}
 	}
 	if host != anyHost {

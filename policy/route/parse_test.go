@@ -115,6 +115,7 @@ func TestLists(t *testing.T) {
 		{"GET www.example.com /healthz", []string{"GET /healthz (shop:health): other host"}},
 		{"DELETE shop.example.com /files/f/", []string{"GET /files/{file} (files:by id): other host and method"}},
 		{"GET files.example.com /files", []string{"GET /files/{file} (files:by id): other path"}},
+		{"GET .example.com /healthz", []string{"GET /healthz (shop:health): other host"}},
 		{"GET shop.example.com /nothing/like/it", nil},
 		{"GET shop.example.com /", nil},
 	} {
@@ -146,5 +147,17 @@ func TestIncompleteRouteHidesItself(t *testing.T) {
 	}
 	if set, id, ok := table.Find(req); set != "s" || id != "r" || !ok {
 		t.Errorf("Find: got %q, %q, %v; want s, r, true", set, id, ok)
+	}
+}
+
+// Callers promise canonical segments; one who breaks the promise gets no route
+// that a shorter path would have.
+func TestEmptyInnerSegmentIsNoTrailingSlash(t *testing.T) {
+	table := mustParse(t, decode(t, `{"s":{"prefixes":["/"],"trailing_slash":"same","routes":[
+	 {"id":"r","methods":["GET"],"path":"/a","public":true},{"id":"x","methods":["GET"],"path":"/a/{x}/c"}]}}`))
+	for _, segments := range [][]string{{"a", "", "b"}, {"a", "", ""}, {"", "a"}, {"a", "", "c"}, {}} {
+		if m := table.Resolve(route.Request{Method: "GET", Segments: segments}); m.Error != route.NoRoute {
+			t.Errorf("segments %q: got %+v, want no route", segments, m)
+		}
 	}
 }

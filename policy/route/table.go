@@ -111,5 +111,5 @@ func (r *route) place(tenant string, req *Request) (path, missing string) {
 	if tenant == rootNode {
 		return r.at.resolve(req)
 	}
-	return r.at.resolveAfter(tenant, req)
+	return r.at.resolveBelow(tenant, req)
 }

@@ -50,7 +50,8 @@ const (
 // value, or an empty one.
 func (t *template) resolve(req *Request) (value, missing string) {
 	if len(t.parts) != 1 || t.parts[0].param.rest {
-		return t.resolveAfter("", req)
+		var stack [usualValue]byte
+		return t.finish(stack[:0], req)
 	}
 	// Most templates: what is already a string need not become one.
 	only := &t.parts[0]
@@ -66,14 +67,18 @@ func (t *template) resolve(req *Request) (value, missing string) {
 	return escape(value, t.escape == dottedTenant), ""
 }
 
-// resolveAfter is prefix followed by the template filled in.
-func (t *template) resolveAfter(prefix string, req *Request) (value, missing string) {
-	// Most values fit, and then the string is the only allocation.
-	var stack [128]byte
-	buf := append(stack[:0], prefix...)
-	if t.relative && prefix != "" {
-		buf = append(buf, '.')
-	}
+// resolveBelow is the template filled in, below a tenant.
+func (t *template) resolveBelow(tenant string, req *Request) (value, missing string) {
+	var stack [usualValue]byte
+	return t.finish(append(append(stack[:0], tenant...), '.'), req)
+}
+
+// usualValue is how many bytes most values fit in; then the string is the only
+// allocation.
+const usualValue = 128
+
+// finish is buf followed by the template filled in.
+func (t *template) finish(buf []byte, req *Request) (value, missing string) {
 	for i := range t.parts {
 		before := len(buf)
 		p := &t.parts[i]
