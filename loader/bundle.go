@@ -130,40 +130,69 @@ func digestOf(files []archive.File) string {
 func parse(b bundle, files []archive.File) (*bundle, policy.Problems) {
 	b.modules, b.tests, b.data = map[string]*ast.Module{}, map[string]*ast.Module{}, map[string]any{}
 	b.sums = make(map[string][sha256.Size]byte, len(files))
+	texts := make(map[string][]byte, len(files))
 	slices.SortFunc(files, func(x, y archive.File) int {
 		return cmp.Or(cmp.Compare(strings.Count(x.Name, "/"), strings.Count(y.Name, "/")), cmp.Compare(x.Name, y.Name))
 	})
 	var faults policy.Problems
 	for _, f := range files {
-		b.sums[f.Name] = sha256.Sum256(f.Data)
-		switch kindOf(f.Name) {
-		case kindManifest:
-			faults = append(faults, b.addManifest(f)...)
-		case kindData:
-			faults = append(faults, b.addData(f)...)
-		case kindRego:
-			faults = append(faults, addModule(b.modules, b.prefix+f.Name, f.Data)...)
-		case kindTest:
-			faults = append(faults, addModule(b.tests, b.prefix+f.Name, f.Data)...)
-		case kindRefused:
-			faults = append(faults, policy.Problem{
-				Code: codeUnsupported, File: b.prefix + f.Name,
-				Message: "delta bundles and manifests in protobuf are not read",
-			})
-		case kindOther:
-		}
+		b.sums[f.Name], texts[f.Name] = sha256.Sum256(f.Data), f.Data
+		faults = append(faults, b.add(f)...)
 	}
 	if len(faults) == 0 && len(b.modules) == 0 && len(b.files) == 0 {
 		faults = policy.Problems{{Code: codeEmpty, Subject: b.name, Message: fmt.Sprintf("the bundle %q holds neither Rego nor data", b.name)}}
 	}
+	// While the texts are at hand, faults are looked up in them and not on the disk.
+	at := b
+	at.source = func(name string) ([]byte, error) { return texts[name], nil }
 	if len(faults) == 0 {
-		faults = b.check(files)
+		faults = placeFaults(rbac.Shape(b.data["rbac"]), []*bundle{&at})
+		faults = append(faults, b.outside()...)
+	}
+	for i, p := range faults {
+		if p.Code == codeDataConflict {
+			faults[i].Hint = at.otherGiver(p)
+		}
 	}
 	if len(faults) > 0 {
-		faults.Sort()
-		return nil, faults
+		return nil, place(faults, []*bundle{&at})
 	}
 	return &b, nil
+}
+
+// otherGiver names the other file that gives the value in a conflict.
+func (b *bundle) otherGiver(p policy.Problem) string {
+	for _, f := range b.files {
+		if b.prefix+f.name == p.File || !(root{path: f.dir}).contains(p.Path) {
+			continue
+		}
+		rest := p.Path[len(f.dir):]
+		for _, at := range locate(b, f, [][]string{rest}) {
+			if at.Found == len(rest) {
+				return fmt.Sprintf("the other one is at %s:%d:%d", b.prefix+f.name, at.Key.Line, at.Key.Column)
+			}
+		}
+	}
+	return ""
+}
+
+func (b *bundle) add(f archive.File) policy.Problems {
+	switch kindOf(f.Name) {
+	case kindManifest:
+		return b.addManifest(f)
+	case kindData:
+		return b.addData(f)
+	case kindRego:
+		return addModule(b.modules, b.prefix+f.Name, f.Data)
+	case kindTest:
+		return addModule(b.tests, b.prefix+f.Name, f.Data)
+	case kindRefused:
+		return policy.Problems{{
+			Code: codeUnsupported, File: b.prefix + f.Name, Message: "delta bundles and manifests in protobuf are not read",
+		}}
+	default:
+		return nil
+	}
 }
 
 func (b *bundle) addManifest(f archive.File) (faults policy.Problems) {
@@ -261,23 +290,15 @@ func join(tree map[string]any, where []string, value any) (at []string, ok bool)
 	return nil, true
 }
 
-// check holds what the bundle gives against what it owns and against the form of
-// the role data.
-func (b *bundle) check(files []archive.File) policy.Problems {
+// outside names what the bundle gives and does not own.
+func (b *bundle) outside() policy.Problems {
 	faults := b.outsideData(nil, b.data)
 	for _, modules := range []map[string]*ast.Module{b.modules, b.tests} {
 		for _, m := range modules {
 			faults = append(faults, b.outsidePackage(m)...)
 		}
 	}
-	found := rbac.Shape(b.data["rbac"])
-	kept := make(map[string][]byte, len(files))
-	for _, f := range files {
-		kept[f.Name] = f.Data
-	}
-	now := *b
-	now.source = func(name string) ([]byte, error) { return kept[name], nil }
-	return append(place(faults, []*bundle{&now}), placeFaults(found, []*bundle{&now})...)
+	return faults
 }
 
 // outsideData names the highest paths of data that the bundle does not own.

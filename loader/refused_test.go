@@ -1,0 +1,106 @@
+package loader_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/rolegate/rolegate/loader"
+	"github.com/rolegate/rolegate/policy"
+)
+
+// Each case is laid over the good set. It is refused in the same words by Read and
+// by a running loader, which goes on deciding with what it has, and recovers.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	cases, err := filepath.Glob("testdata/refused/*.txtar")
+	if err != nil || len(cases) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, path := range cases {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			overlay, ar := parts(t, path)
+			last := &ar.Files[len(ar.Files)-1]
+			delete(overlay, last.Name)
+
+			dir := t.TempDir()
+			good(t).write(t, dir)
+			r := run(t, loader.Config{Dir: dir})
+			if e := r.event(t, "a first set", installed); e.Generation != 1 {
+				t.Fatalf("got %+v, want generation 1", e)
+			}
+			overlay.write(t, dir)
+			_, _, err = loader.Read(t.Context(), dir)
+			problems, ok := errors.AsType[policy.Problems](err)
+			if !ok {
+				t.Fatalf("Read: got %v, want problems", err)
+			}
+			got := problems.Error() + "\n"
+			r.refuses(t, problems)
+			if s := r.Status(); s.Generation != 1 || !s.Degraded || len(r.installed) != 1 {
+				t.Errorf("after what was refused the status is %+v, want generation 1, degraded", s)
+			}
+			r.recovers(t, dir, overlay)
+			if updating() {
+				last.Data = []byte(got)
+				if err := os.WriteFile(path, txtar.Format(ar), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(last.Data), got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", path, diff)
+			}
+		})
+	}
+}
+
+// refuses waits until the running loader has told all these problems, and no other.
+func (r *running) refuses(t *testing.T, want policy.Problems) {
+	t.Helper()
+	missing := map[string]bool{}
+	for _, p := range want {
+		missing[p.String()] = true
+	}
+	for len(missing) > 0 {
+		e := r.event(t, "all the problems that Read names", refused)
+		for _, p := range e.Problems {
+			if !missing[p.String()] {
+				t.Fatalf("the loader says %q; Read says\n%s", p, want.Error())
+			}
+			delete(missing, p.String())
+		}
+		if e.Err != nil || e.Generation != 1 {
+			t.Fatalf("got %+v, want problems under generation 1", e)
+		}
+	}
+}
+
+// recovers takes the case back, and waits until nothing is amiss.
+func (r *running) recovers(t *testing.T, dir string, overlay files) {
+	t.Helper()
+	before := good(t)
+	for name := range overlay {
+		if _, ok := before[name]; ok {
+			continue
+		}
+		if packed, _, ok := strings.Cut(name, ".tar.gz/"); ok {
+			name = packed + ".tar.gz"
+		}
+		top, _, _ := strings.Cut(name, "/")
+		if _, ok := before[top+"/.manifest"]; !ok {
+			name = top
+		}
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before.write(t, dir)
+	r.until(t, "not degraded any more", func(s loader.Status) bool { return !s.Degraded && s.Ready })
+}
