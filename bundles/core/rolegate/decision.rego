@@ -7,36 +7,19 @@ import data.rolegate.standing
 import data.rolegate.token
 import data.rolegate.verdict
 
-default decision := {
-	"allow": false,
-	"reason": "policy_error",
-	"roles": set(),
-	"granting_roles": set(),
-	"valid_until": null,
-}
-
 # METADATA
 # title: The answer to a request
 # entrypoint: true
 decision := {
-	"allow": verdict.reason == "allowed",
-	"reason": verdict.reason,
-	"tenant": place.tenant,
-	"roles": standing.ids,
+	"allow": reason == "allowed",
+	"reason": reason,
+	"tenant": place.nodes[0],
+	"roles": {id | some [id, _] in standing.allowers},
 	"granting_roles": verdict.granting,
 	"valid_until": valid_until,
 } if {
-	not gate.before
-	not gate.within
-} else := {
-	"allow": false,
-	"reason": gate.within,
-	"tenant": place.tenant,
-	"roles": set(),
-	"granting_roles": set(),
-	"valid_until": valid_until,
-} if {
-	not gate.before
+	gate.open
+	reason := verdict.reason
 } else := {
 	"allow": true,
 	"reason": "public",
@@ -48,35 +31,58 @@ decision := {
 	not extension.denial
 } else := {
 	"allow": false,
-	"reason": outside,
+	"reason": extension.denial,
+	"roles": set(),
+	"granting_roles": set(),
+	"valid_until": valid_until,
+} if {
+	gate.before == "public"
+} else := {
+	"allow": false,
+	"reason": gate.before,
+	"roles": set(),
+	"granting_roles": set(),
+	"valid_until": valid_until,
+} if {
+	gate.before
+} else := {
+	"allow": false,
+	"reason": gate.within,
+	"tenant": place.nodes[0],
 	"roles": set(),
 	"granting_roles": set(),
 	"valid_until": valid_until,
 }
 
-# The reason where there is no place: a deny of the bundle's own closes a public route.
-outside := extension.denial if {
-	gate.before == "public"
-} else := gate.before
-
-default valid_until := null
+default decision := {
+	"allow": false,
+	"reason": "policy_error",
+	"roles": set(),
+	"granting_roles": set(),
+	"valid_until": null,
+}
 
 # METADATA
 # title: The earliest instant to come at which the answer may change; null without one (N33)
-valid_until := min([instant | some instant in array.concat(turns, extension.bounds); is_number(instant); instant > now])
+valid_until := min([instant |
+	some instant in array.concat(turns, [bound | some bound in extension.bounds])
+	is_number(instant)
+	instant > now
+])
+
+default valid_until := null
 
 # What the answer turns on grows from gate to gate.
 turns := array.concat(expiry, standing.turns) if {
-	not gate.before
-	not gate.within
-} else := array.concat(expiry, token.revocations) if {
-	gate.within == "revoked"
-} else := expiry if {
-	not gate.before
+	gate.open
 } else := array.concat(expiry, [input.subject.claims.nbf]) if {
 	gate.before == "token_not_yet_valid"
 } else := expiry if {
 	gate.before in {"unknown_tenant", "path_outside_tenant"}
-} else := []
+} else := [] if {
+	gate.before
+} else := array.concat(expiry, token.revocations) if {
+	gate.within == "revoked"
+} else := expiry
 
-expiry := [instant | instant := token.expiry]
+expiry := [exp | exp := input.subject.claims.exp; exp != null]

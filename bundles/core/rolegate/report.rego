@@ -7,6 +7,5 @@ import data.rolegate.permissions
 # title: The answer to a request, and what else the caller may do in the same place
 # entrypoint: true
 report := object.union(decision, {"permissions": permissions.reported}) if {
-	not gate.before
-	not gate.within
+	gate.open
 } else := object.union(decision, {"permissions": set()})

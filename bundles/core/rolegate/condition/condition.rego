@@ -13,11 +13,6 @@ deepest := 64
 # title: The truth of a condition
 # description: Shallow trees, which most are, have rules of their own; any other becomes a network.
 truth(condition, attrs) := result if {
-	result := two(condition, attrs)
-} else := network(condition, attrs)
-
-# One function a level: Rego has no recursion.
-two(condition, attrs) := result if {
 	result := leaf(condition, attrs)
 } else := joined(condition.op, truths) if {
 	is_array(condition.of)
@@ -26,8 +21,9 @@ two(condition, attrs) := result if {
 } else := result == false if {
 	condition.op == "not"
 	result := one(condition.of, attrs)
-}
+} else := network(condition, attrs)
 
+# One function a level, because Rego has no recursion.
 one(condition, attrs) := result if {
 	result := leaf(condition, attrs)
 } else := joined(condition.op, truths) if {
@@ -47,7 +43,18 @@ joined("or", truths) := true in truths
 
 # METADATA
 # title: The truth of a comparison; undefined for a malformed one and for anything else
-leaf(condition, attrs) := compared(condition.op, condition, attrs)
+# description: The first rule is for the commonest, a text that equals a text.
+leaf(condition, attrs) := lower(value) == lower(wanted) if {
+	condition.op == "eq"
+	wanted := condition.v
+	is_string(wanted)
+	path := condition.p
+	is_string(path)
+	startswith(path, "/")
+	not contains(path, "~")
+	value := object.get(attrs, split(substring(path, 1, -1), "/"), null)
+	is_string(value)
+} else := compared(condition.op, condition, attrs)
 
 compared("true", _, _) := true
 

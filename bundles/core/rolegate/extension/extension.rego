@@ -7,32 +7,33 @@
 package rolegate.extension
 
 import data.rolegate.place
-import data.rolegate.roles
 
 # METADATA
 # title: The smallest reason to deny; undefined when nothing denies
-denial := reason if {
-	list_like(data.authz.deny)
-	reason := min(data.authz.deny)
+denial := refusal(denials) if denials := data.authz.deny
+
+refusal(denials) := reason if {
+	list_like(denials)
+	reason := min(denials)
 	is_string(reason)
 } else := "policy_error" if {
-	deny := data.authz.deny
-	not deny in [set(), [], {}, false]
+	not denials in [set(), [], {}, false]
 }
 
 # METADATA
 # title: Whether anything allows
 allows if {
-	list_like(data.authz.allow)
-	some reason in data.authz.allow
+	reasons := data.authz.allow
+	list_like(reasons)
+	some reason in reasons
 	is_string(reason)
 }
 
 # METADATA
-# title: Candidates at the tenant or above, in the form of entries
+# title: Candidates at the tenant or above whose role exists, in the form of known ones
 # description: Apart from the other sources, because these rules may read the clock.
-entries := [[id, role, roles.visible(role, node, node), windows, object.get(role, "windows", [])] |
-	some candidate in data.authz.candidates
+candidates := [[id, role, node, node, windows, object.get(role, "windows", [])] |
+	some candidate in given
 	is_object(candidate)
 	id := candidate.role
 	node := candidate.node
@@ -40,18 +41,19 @@ entries := [[id, role, roles.visible(role, node, node), windows, object.get(role
 	windows := object.get(candidate, "windows", [])
 	role := data.rbac.roles[id]
 	is_object(role)
-]
+] if {
+	given := data.authz.candidates
+} else := []
 
 # METADATA
-# title: Instants that bound every answer
-bounds := data.authz.valid_until if {
-	list_like(data.authz.valid_until)
-	every instant in data.authz.valid_until {
-		is_number(instant)
-	}
+# title: Instants that bound every answer; undefined without any
+bounds := instants if {
+	instants := data.authz.valid_until
+	list_like(instants)
+	[instant | some instant in instants; not is_number(instant)] == []
 } else := [data.rolegate.now] if {
 	_ = data.authz.valid_until
-} else := []
+}
 
 list_like(value) if is_set(value)
 

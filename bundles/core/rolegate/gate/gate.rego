@@ -9,6 +9,24 @@ import data.rolegate.question
 import data.rolegate.token
 
 # METADATA
+# title: Whether every gate is open
+# description: What before and within say by being undefined, asked at once. A binding implies a place.
+open if {
+	not input.route.public == true
+	not faulty
+	caller.identified
+	_ = caller.authority
+	not token.untimely
+	not token.revocations
+	_ = caller.binding
+	question.answerable
+}
+
+faulty if input.route.error != null
+
+faulty if input.subject.error != null
+
+# METADATA
 # title: The first gate that is shut before the place is known; undefined when none is
 before := reason if {
 	reason := input.route.error
@@ -21,33 +39,27 @@ before := reason if {
 } else := "bad_credential" if {
 	input.subject.error != null
 } else := "unauthenticated" if {
-	not caller.id
+	not caller.identified
 } else := "untrusted_issuer" if {
 	not caller.authority
-} else := "untrusted_issuer" if {
-	caller.illegible
-} else := "token_expired" if {
-	token.expired
-} else := "token_not_yet_valid" if {
-	token.early
+} else := reason if {
+	reason := token.untimely
 } else := "unknown_tenant" if {
 	not place.asked
 } else := "path_outside_tenant" if {
-	not place.tenant
+	not place.nodes
 }
 
 # METADATA
 # title: The first gate that is shut in the place; undefined when none is
 within := "revoked" if {
-	some until in token.revocations
-	token.in_force(until)
+	token.revocations
 } else := "tenant_mismatch" if {
-	_ = caller.claimed
-	not caller.claimed_depth
+	not caller.claimed
 } else := "not_member" if {
 	not caller.binding
 } else := "incomplete_question" if {
-	question.incomplete
+	not question.complete
 } else := "unknown_permission" if {
-	question.undeclared
+	not question.answerable
 }

@@ -101,7 +101,8 @@ tier(role) := [role.owner, object.get(role, "type", "custom")]
 # The token's permissions as [resource, action], split at the first colon (N23).
 listed := {pair |
 	verdict.snapshot
-	some text in verdict.listed_permissions
+	some text in input.subject.claims.permissions
+	is_string(text)
 	pair := split_once(text)
 }
 

@@ -6,57 +6,55 @@
 package rolegate.place
 
 # METADATA
-# title: The tenant as the request names it, after one step of aliases
-named := tenant if {
-	# N2
-	tenant := data.rbac.aliases[input.route.tenant]
-} else := input.route.tenant
+# title: The tenant asked for, aliases applied; undefined unless it is registered (N2, N7)
+asked := tenant if {
+	tenant := aliased(input.route.tenant)
+	tenants := data.rbac.tenants
+	_ = tenants[tenant]
+}
 
 # METADATA
-# title: The tenant asked for; undefined unless it is registered (N7)
-asked := named if data.rbac.tenants[named]
+# title: What a name of a tenant stands for, in one step (N2)
+aliased(name) := tenant if {
+	tenant := data.rbac.aliases[name]
+} else := name
 
 # METADATA
-# title: The path asked about; the tenant itself by default
-path := asked_path if {
-	asked_path := input.route.path
-	asked_path != null
-} else := named
+# title: Every node that covers the path, deepest first; undefined for a malformed path (N1)
+# description: The path is the tenant asked for by default.
+covering := chain(path) if {
+	path := input.route.path
+	path != null
+} else := chain(asked) if not named
+
+named if input.route.path != null
 
 # METADATA
-# title: Every node that covers the path, outermost first; undefined for a malformed path (N1)
-covering := ["@root"] if {
-	path == "@root"
-} else := array.concat(["@root"], prefixes) if {
+# title: A path and the nodes above it, deepest first; undefined for a malformed path
+chain(path) := array.flatten([path, above, "@root"]) if {
 	is_string(path)
-	segments := split(path, ".")
-	not "" in segments
-	plain(path)
-	prefixes := [node |
-		some i, _ in segments
-		node := concat(".", array.slice(segments, 0, i + 1))
-	]
+	not path in {"", "@root"}
+	not startswith(path, ".")
+	not endswith(path, ".")
+	not contains(path, "..")
+	not odd(path)
+	above := [substring(path, 0, dot) | some dot in array.reverse(indexof_n(path, "."))]
+} else := ["@root"] if {
+	path == "@root"
+}
+
+# Whether a text holds what no path may hold. Text that needs no escaping in a query has nothing but
+# letters, digits and -_.~ in it; the pattern, which has to be compiled, is for the others.
+odd(path) if {
+	urlquery.encode(path) != path
+	regex.match(`[$@*\p{Z}\p{Cc}]`, path)
 }
 
 # METADATA
-# title: The deepest registered tenant that covers the path, and its ancestors, outermost first
+# title: The deepest registered tenant that covers the path, and its ancestors, deepest first
 # description: Undefined when the tenant asked for does not cover the path (N8).
-nodes := covering if {
-	path == asked
-} else := array.slice(covering, 0, deepest + 1) if {
+nodes := array.slice(covering, registered[0], count(covering)) if {
 	asked in covering
-	deepest := max([depth | some depth, node in covering; data.rbac.tenants[node]])
+	tenants := data.rbac.tenants
+	registered := [i | some i, node in covering; _ = tenants[node]]
 }
-
-# METADATA
-# title: The tenant the question is decided in (N8)
-tenant := nodes[count(nodes) - 1]
-
-# METADATA
-# title: Whether a text is free of what no path may hold
-# description: >-
-#   Text that needs no escaping in a query holds letters, digits and -_.~ only; the pattern, which
-#   has to be compiled, is for the others.
-plain(text) if {
-	urlquery.encode(text) == text
-} else if not regex.match("[$@*\\p{Z}\\p{Cc}]", text)

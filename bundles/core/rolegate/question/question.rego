@@ -5,18 +5,19 @@ package rolegate.question
 import data.rolegate.place
 
 # METADATA
-# title: The resource; `-` where none is named
-resource := name if {
-	name := input.route.resource
-	name != null
-} else := "-"
-
-# METADATA
-# title: The action; undefined without one (N35)
-action := name if {
-	name := input.route.action
-	name != null
+# title: The permission asked for, as [resource, action]; undefined for a question without an action (N35)
+permission := [resource, action] if {
+	resource := input.route.resource
+	is_string(resource)
+	action := input.route.action
+	is_string(action)
+} else := ["-", action] if {
+	not specific
+	action := input.route.action
+	is_string(action)
 }
+
+specific if input.route.resource != null
 
 # METADATA
 # title: The roles of which the route wants one; undefined when it wants none (N31)
@@ -26,53 +27,40 @@ wanted := names if {
 }
 
 # METADATA
-# title: Whether the question names neither action nor roles, or names what is no text (N35)
-incomplete if {
-	not action
-	not wanted
+# title: Whether the question names an action, or else roles, and names them readably (N35)
+complete if _ = permission
+
+complete if {
+	not acted
+	_ = wanted
 }
 
-incomplete if not is_string(action)
-
-incomplete if {
-	action
-	not is_string(resource)
-}
+acted if input.route.action != null
 
 # METADATA
-# title: What the catalog says of the permission asked for
-declaration := data.rbac.catalog[resource][action]
-
-# METADATA
-# title: Whether there is a catalog that does not declare the permission asked for (N25)
-undeclared if {
-	action
-	data.rbac.catalog
-	not declaration
+# title: What the catalog says of the permission asked for; undefined where it says nothing
+declaration := catalog[resource][action] if {
+	catalog := data.rbac.catalog
+	[resource, action] := permission
 }
 
 # METADATA
-# title: The class of the permission asked for
-class := declaration.class
+# title: Whether the question is complete and asks for nothing undeclared (N25)
+answerable if {
+	_ = declaration
+} else if {
+	complete
+	not cataloged
+}
 
-# METADATA
-# title: Whether the permission asked for is managed (N28)
-managed if declaration.managed == true
-
-# METADATA
-# title: Resources of statements that may match
-resources := [resource, "*"]
-
-# METADATA
-# title: Actions of statements that may match
-actions := [action, "*"]
+# Whether there is a catalog that the question has to keep to.
+cataloged if {
+	_ = data.rbac.catalog
+	_ = permission
+}
 
 # METADATA
 # title: Targets that match here (N24)
-targets := array.concat(["."], place.covering) if {
-	not own
-} else := array.concat([".", "$self"], place.covering)
-
-own if {
+targets := array.concat([".", "$self"], place.covering) if {
 	input.route.owner == input.subject.id
-}
+} else := array.concat(["."], place.covering)

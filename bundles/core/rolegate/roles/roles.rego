@@ -1,9 +1,9 @@
 # METADATA
 # title: Where roles come from
 # description: >-
-#   Every source of a role yields candidates [id, owner, seat, windows]: the role, the node a role owned
-#   below the root must be owned by, the node a root role is held at, and the windows of the grant.
-#   Reads neither the clock nor the question: windows are carried along as data.
+#   Every source of a role yields candidates [id, owner, seat, windows]: the role, the node that a role
+#   not owned by the root must be owned by, the node that a root role is held at, and the windows of the
+#   grant. Reads neither the clock nor the question: windows are carried along as data.
 package rolegate.roles
 
 import data.rolegate.caller
@@ -20,111 +20,146 @@ granted := [[id, node, node, windows] |
 
 # METADATA
 # title: Roles that rules give to sessions of which certain facts hold (N14)
-implied := [[id, node, seats[depth], []] |
-	caller.kind in {"user", "external"}
-	some depth, node in place.nodes
-	rules := data.rbac.tenants[node].implicit
+implied := [[id, node, nodes[min([depth, caller.binding])], []] |
+	some depth, node in nodes
+	rules := tenants[node].implicit
 	some fact in caller.facts
 	some rule in rules[fact]
 	id := rule.role
 	not rule.enabled == false
-	all_hold(object.get(rule, "all", []))
-]
-
-all_hold(facts) if {
-	is_array(facts)
-	every fact in facts {
-		fact in caller.facts
-	}
-}
+	others := object.get(rule, "all", [])
+	is_array(others)
+	[other | some other in others; not other in caller.facts] == []
+] if {
+	caller.kind in {"user", "external"}
+	nodes := place.nodes
+	tenants := data.rbac.tenants
+} else := []
 
 # METADATA
-# title: Roles that every user has at the node it is bound to and above (N15)
-base := [[id, node, bound, []] |
+# title: Roles that everyone has at the node it is bound to and above (N15)
+base := [[id, node, nodes[depth], []] |
+	some node in array.slice(nodes, depth, count(nodes))
+	some id in tenants[node].base_roles
+] if {
 	caller.kind in {"user", "external"}
-	bound := place.nodes[caller.binding]
-	some node in array.slice(place.nodes, 0, caller.binding + 1)
-	some id in data.rbac.tenants[node].base_roles
-]
+	nodes := place.nodes
+	tenants := data.rbac.tenants
+	depth := caller.binding
+} else := []
 
 # METADATA
 # title: Roles that conditions give to users by what is recorded of them (N16)
-conditional := [[id, node, seats[depth], []] |
-	caller.kind == "user"
-	caller.record
-	some depth, node in place.nodes
-	some id, tree in data.rbac.tenants[node].conditional_roles
+conditional := [[id, node, nodes[min([depth, caller.binding])], []] |
+	some depth, node in nodes
+	some id, tree in tenants[node].conditional_roles
 	condition.truth(tree, attrs)
-]
-
-attrs := caller.record.attrs if {
-	is_object(caller.record.attrs)
-} else := {}
+] if {
+	caller.kind == "user"
+	record := caller.records[0][1]
+	attrs := [value | some value in [object.get(record, "attrs", {}), {}]; is_object(value)][0]
+	nodes := place.nodes
+	tenants := data.rbac.tenants
+} else := []
 
 # METADATA
 # title: Roles of users that come from an identity provider and that nothing else gave a role (N17)
-default_roles := [[id, node, bound, []] |
-	caller.kind in {"user", "external"}
+default_roles := [[id, node, nodes[depth], []] | some id in tenants[node].policy.idp_default_roles] if {
 	granted == []
+	caller.connections[0]
+	caller.kind in {"user", "external"}
 	implied == []
 	conditional == []
-	caller.connections != []
-	bound := place.nodes[caller.binding]
-	node := place.nodes[policy_depth]
-	some id in data.rbac.tenants[node].policy.idp_default_roles
-]
-
-# The node whose policy is in force where the caller is bound (N18).
-policy_depth := max([depth |
-	some depth, node in array.slice(place.nodes, 0, caller.binding + 1)
-	overrides(node, depth)
-])
-
-overrides(_, 0)
-
-overrides(node, _) if data.rbac.tenants[node].policy.override == true
-
-# The node at which a root role is held that a rule at some depth gives (N19).
-seats := [place.nodes[max([depth, caller.binding])] | some depth, _ in place.nodes]
+	nodes := place.nodes
+	tenants := data.rbac.tenants
+	depth := caller.binding
+	node := policy_node(tenants, array.slice(nodes, depth, count(nodes)))
+} else := []
 
 # METADATA
-# title: Candidates whose role exists, as [id, role, visible, windows of the grant, windows of the role]
-entries := [[id, role, visible(role, owner, seat), windows, object.get(role, "windows", [])] |
-	some source in [granted, implied, base, conditional, default_roles]
-	some [id, owner, seat, windows] in source
-	role := data.rbac.roles[id]
+# title: The node whose policy is in force at the first of some nodes, the deepest first (N18)
+policy_node(tenants, nodes) := overriding[0] if {
+	overriding := [node | some node in nodes; tenants[node].policy.override == true]
+} else := "@root"
+
+# METADATA
+# title: Every candidate
+candidates := array.flatten([granted, implied, base, conditional, default_roles])
+
+# METADATA
+# title: The roles held, as [id, role], where nothing about them needs looking into
+# description: >-
+#   Most roles are the root's, shown everywhere and without windows. Defined when every candidate is such
+#   a one; what known and visible would say of them is then the same.
+settled := held if {
+	roles := data.rbac.roles
+	held := [[id, role] |
+		some [id, _, _, []] in candidates
+		role := roles[id]
+		role.owner == "@root"
+		role.visibility == "ALL"
+		object.get(role, "windows", []) == []
+	]
+	count(held) == count(candidates)
+}
+
+# METADATA
+# title: Candidates whose role exists, as [id, role, owner, seat, windows of the grant, windows of the role]
+known := [[id, role, owner, seat, windows, object.get(role, "windows", [])] |
+	some [id, owner, seat, windows] in candidates
+	role := roles[id]
 	is_object(role)
+] if {
+	roles := data.rbac.roles
+} else := []
+
+# METADATA
+# title: The candidates that may be held, as [id, role]
+# description: >-
+#   A root role at the root, and where its visibility says; a tenant's role at its owner only (N12, N19).
+visible(candidates) := [[id, role] |
+	some [id, role, owner, seat, _, _] in candidates
+	shown(role, owner, seat)
 ]
 
-# METADATA
-# title: Candidates that are held whatever the time, as [id, role]
-always := [[id, role] | some [id, role, true, [], []] in entries]
+shown(role, owner, seat) if {
+	role.owner == owner
+	owner != "@root"
+} else if {
+	role.owner == "@root"
+	reaches(role, object.get(role, "visibility", "ALL"), seat)
+}
+
+reaches(_, "ALL", _)
+
+reaches(_, visibility, "@root") if visibility != "ALL"
+
+reaches(role, "INCLUDE", seat) if role.include[seat] == true
 
 # METADATA
-# title: Entries whose grant or role has windows, visible or not
-timed := [entry | some entry in entries; array.slice(entry, 3, 5) != [[], []]]
-
-# METADATA
-# title: Roles that the token's keys name, in the form of entries (N22)
-token_entries := [[id, role, visible(role, role.owner, bound), [], object.get(role, "windows", [])] |
-	caller.authority != "bundle"
-	bound := place.nodes[caller.binding]
-	is_array(input.subject.claims.roles)
-	some key in input.subject.claims.roles
+# title: Roles that the token's keys name, whether or not they may be held, in the form of known ones (N22)
+named := [[id, role, role.owner, rungs[0], [], object.get(role, "windows", [])] |
+	some key in keys
 	is_string(key)
-	[id, role] := resolved(key)[0]
-]
+	[id, role] := resolved(roles, rungs, key)[0]
+] if {
+	keys := input.subject.claims.roles
+	is_array(keys)
+	roles := data.rbac.roles
+	nodes := place.nodes
+	rungs := array.slice(nodes, caller.binding, count(nodes))
+} else := []
 
 # A key is a role's own key from the binding upwards, else a whole id; the first hit decides (N22).
-resolved(key) := array.concat(
+resolved(roles, rungs, key) := array.concat(
 	[[id, role] |
 		some node in rungs
 		id := own_id(node, key)
-		role := data.rbac.roles[id]
+		role := roles[id]
 		role.owner == node
 	],
 	[[key, role] |
-		role := data.rbac.roles[key]
+		role := roles[key]
 		role.owner in rungs
 	],
 )
@@ -134,23 +169,3 @@ resolved(key) := array.concat(
 own_id(node, key) := key if {
 	node == "@root"
 } else := concat(".", [node, key])
-
-rungs := array.reverse(array.slice(place.nodes, 0, caller.binding + 1))
-
-# METADATA
-# title: Whether a role may be held
-# description: >-
-#   A tenant's role at its owner only; a root role at the root, and where its visibility says (N12, N19).
-visible(role, owner, seat) if {
-	role.owner == "@root"
-	shown(role, object.get(role, "visibility", "ALL"), seat)
-} else if {
-	role.owner == owner
-	owner != "@root"
-} else := false
-
-shown(_, "ALL", _)
-
-shown(_, _, "@root")
-
-shown(role, "INCLUDE", seat) if role.include[seat] == true

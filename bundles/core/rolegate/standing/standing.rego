@@ -18,33 +18,32 @@ deniers := bundled if {
 # METADATA
 # title: Roles whose allows count, as [id, role]
 # description: A revoked grant takes its role out of these, and leaves it among the deniers (N34).
-allowers := believed if {
-	struck == set()
-} else := [pair | some pair in believed; not pair[0] in struck]
-
-# METADATA
-# title: The ids of the roles whose allows count
-ids := {pair[0] | some pair in allowers}
+allowers := bundled if {
+	caller.authority == "bundle"
+	not revoked
+} else := [pair | some pair in believed; not pair[0] in struck] if {
+	struck := [id | some [id, until] in revoked; token.in_force(until)]
+}
 
 believed := bundled if {
 	caller.authority == "bundle"
 } else := carried
 
-# Roles of the bundle, extensions included: N13 to N20.
-bundled := roles.always if {
-	changing == []
-} else := array.concat(roles.always, current(changing))
+# Roles of the bundle, extensions included (N13 to N20).
+bundled := roles.settled if {
+	not data.authz.candidates
+} else := current(known)
 
-changing := array.concat(roles.timed, extension.entries)
+known := array.concat(roles.known, extension.candidates)
 
 # Roles of the token.
-carried := current(roles.token_entries)
+carried := current(roles.named)
 
-current(entries) := [[id, role] |
-	some [id, role, true, granted, windows] in entries
-	open(granted)
-	open(windows)
-]
+current(candidates) := roles.visible([candidate |
+	some candidate in candidates
+	open(candidate[4])
+	open(candidate[5])
+])
 
 # METADATA
 # title: Whether a list of windows holds now (N20); a window includes its start and excludes its end (N21)
@@ -59,23 +58,29 @@ open(windows) if {
 }
 
 # METADATA
-# title: Ids of roles of which the principal's grant is revoked
-struck := {id | some [id, until] in revoked_grants; token.in_force(until)}
-
-revoked_grants := [[id, until] |
-	some node in place.nodes
-	some id, until in data.rbac.revoked.grants[node][caller.id]
-]
+# title: Revoked grants of the principal at the tenant and above, as [id, until]; undefined without one (N34)
+revoked := entries if {
+	grants := data.rbac.revoked.grants
+	entries := [[id, until] |
+		some node in place.nodes
+		some id, until in grants[node][input.subject.id]
+	]
+	entries != []
+}
 
 # METADATA
 # title: Instants at which the roles that count may change (N33)
-turns := array.concat(
+turns := [] if {
+	not data.authz.candidates
+	_ = roles.settled
+	caller.authority == "bundle"
+	not revoked
+} else := array.concat(
+	[until | some [_, until] in revoked],
 	[instant |
-		some entries in [changing, roles.token_entries]
-		some entry in entries
-		some windows in array.slice(entry, 3, 5)
+		some candidate in array.concat(known, [named | caller.authority != "bundle"; some named in roles.named])
+		some windows in array.slice(candidate, 4, 6)
 		some window in windows
 		some instant in window
 	],
-	[until | some [_, until] in revoked_grants],
 )

@@ -3,32 +3,22 @@
 # description: The token's times (N6) and its revocation (N34). Times are integer milliseconds.
 package rolegate.token
 
-import data.rolegate.caller
 import data.rolegate.place
 
 # METADATA
-# title: When the token expires; undefined without exp
-expiry := input.subject.claims.exp if instant(input.subject.claims.exp)
-
-# METADATA
-# title: Whether the token has expired, or its times cannot be read (N6)
-expired if {
+# title: Why the token's times refuse it; undefined when they do not (N6)
+untimely := "token_expired" if {
 	exp := input.subject.claims.exp
 	exp != null
 	not ahead(exp)
-}
-
-expired if {
+} else := "token_expired" if {
 	nbf := input.subject.claims.nbf
 	nbf != null
 	not instant(nbf)
-}
-
-# METADATA
-# title: Whether the token is not yet valid (N6)
-early if {
-	input.subject.claims.nbf != null
-	input.subject.claims.nbf > data.rolegate.now
+} else := "token_not_yet_valid" if {
+	nbf := input.subject.claims.nbf
+	nbf != null
+	nbf > data.rolegate.now
 }
 
 ahead(time) if {
@@ -38,8 +28,14 @@ ahead(time) if {
 
 # METADATA
 # title: Whether a value is a whole number that fits an instant
-# description: The range is asked first, because rounding a number of a million digits takes its time.
+# description: >-
+#   A plain numeral is told by its text, which is cheapest. For any other the range is asked first, because
+#   rounding a number of a million digits takes its time.
 instant(value) if {
+	is_number(value)
+	value < 1000000000000000000
+	trim(json.marshal(value), "0123456789") == ""
+} else if {
 	is_number(value)
 	value >= -9223372036854775808
 	value <= 9223372036854775807
@@ -47,11 +43,19 @@ instant(value) if {
 }
 
 # METADATA
-# title: The entries that revoke the token, or the principal at the tenant or above (N34)
-revocations := array.concat(
-	[until | until := data.rbac.revoked.tokens[input.subject.claims.jti]],
-	[until | some node in place.nodes; until := data.rbac.revoked.principals[node][caller.id]],
-)
+# title: The entries in force that revoke the token, or the principal at the tenant or above (N34)
+# description: Undefined without one.
+revocations := entries if {
+	revoked := data.rbac.revoked
+	entries := [until |
+		some until in array.concat(
+			[until | until := revoked.tokens[input.subject.claims.jti]],
+			[until | some node in place.nodes; until := revoked.principals[node][input.subject.id]],
+		)
+		in_force(until)
+	]
+	entries != []
+}
 
 # METADATA
 # title: Whether an entry is in force

@@ -22,67 +22,75 @@ reason := "explicit_deny" if {
 	_ = question.wanted
 	satisfying == set()
 } else := "no_permission" if {
-	question.action
-	not granted
+	_ = question.permission
+	matching == set()
+	not listed
+	not extension.allows
 } else := "allowed"
 
 # METADATA
 # title: The roles to thank for an allow (N32, N35)
-granting := set() if {
-	reason != "allowed"
-} else := matching if {
-	question.action
-} else := satisfying
+granting := matching if {
+	_ = question.permission
+	reason == "allowed"
+} else := satisfying if {
+	reason == "allowed"
+} else := set()
 
 # Whether a deny statement of any role speaks of the question (N26).
 denied if {
-	some [_, role] in standing.deniers
-	some resource in question.resources
-	some action in question.actions
-	some target in question.targets
-	role.deny[resource][action][target] == true
-	spoken(role)
+	deniers := standing.deniers
+	targets := question.targets
+	[resource, action] := question.permission
+	some [_, role] in deniers
+	some name in [resource, "*"]
+	verbs := role.deny[name]
+	some verb in [action, "*"]
+	places := verbs[verb]
+	some target in targets
+	places[target] == true
+	speaks(role)
 }
 
-granted if matching != set()
-
-granted if listed
-
-granted if extension.allows
-
 # Roles with an allow statement that speaks of the question, and those that always allow.
-matching := set() if {
-	caller.authority == "token_permissions"
-} else := {id |
-	some [id, role] in standing.allowers
-	some resource in question.resources
-	some action in question.actions
-	some target in question.targets
-	role.allow[resource][action][target] == true
-	spoken(role)
-	not withheld(role)
-} | everlasting
+matching := named | givers if {
+	caller.authority != "token_permissions"
+	allowers := standing.allowers
+	targets := question.targets
+	[resource, action] := question.permission
+	names := [resource, "*"]
+	actions := [action, "*"]
+	named := {id |
+		some [id, role] in allowers
+		some name in names
+		verbs := role.allow[name]
+		some verb in actions
+		places := verbs[verb]
+		some target in targets
+		places[target] == true
+		speaks(role)
+		not withheld(role)
+	}
+	givers := {id |
+		question.declaration.class == "always"
+		some [id, role] in allowers
+		gives(role)
+	}
+} else := set()
 
 # N28: statements of predefined roles speak of managed permissions only.
-spoken(role) if not role.type == "predefined"
+speaks(role) if not role.type == "predefined"
 
-spoken(_) if question.managed
+speaks(_) if question.declaration.managed == true
 
 # N29: what is never a tenant's to give.
 withheld(role) if {
-	question.class == "never"
 	role.owner != "@root"
-}
-
-# N30: what every custom role of a tenant gives.
-everlasting := {id |
-	question.class == "always"
-	some [id, role] in standing.allowers
-	gives(role)
+	question.declaration.class == "never"
 }
 
 # METADATA
-# title: Whether a role is a tenant's own custom role
+# title: Whether a role is a tenant's own custom role (N30)
 gives(role) if {
 	role.owner != "@root"
 	object.get(role, "type", "custom") == "custom"
@@ -96,26 +104,24 @@ satisfying := {id |
 }
 
 # METADATA
-# title: The permissions of a token that is believed about them (N23)
-listed_permissions := {text | some text in input.subject.claims.permissions; is_string(text)}
-
-# METADATA
-# title: Whether the token's permissions are all that allows
+# title: Whether the token's permissions are all that allows (N23)
 snapshot if {
 	caller.authority == "token_permissions"
 	is_array(input.subject.claims.permissions)
-	listed_permissions != set()
+	some text in input.subject.claims.permissions
+	is_string(text)
 }
 
 listed if {
 	snapshot
-	not contains(question.resource, ":")
-	concat(":", [question.resource, question.action]) in listed_permissions
+	[resource, action] := question.permission
+	not contains(resource, ":")
+	concat(":", [resource, action]) in input.subject.claims.permissions
 }
 
 listed if {
 	snapshot
-	question.resource == "-"
-	not contains(question.action, ":")
-	question.action in listed_permissions
+	["-", action] = question.permission
+	not contains(action, ":")
+	action in input.subject.claims.permissions
 }
