@@ -101,10 +101,16 @@ func object(tb testing.TB, raw []byte) ast.Object {
 	return v.(ast.Object)
 }
 
-// engine holds the one snapshot of a policy and its data; "" is no snapshot.
+// engine holds the one snapshot of a policy and its data; "" is no snapshot. It has
+// time, so that a slow machine answers the same.
 func engine(tb testing.TB, rego, data string) *policy.Engine {
 	tb.Helper()
-	e, err := policy.NewEngine(policy.Config{})
+	return engineWithin(tb, time.Minute, rego, data)
+}
+
+func engineWithin(tb testing.TB, limit time.Duration, rego, data string) *policy.Engine {
+	tb.Helper()
+	e, err := policy.NewEngine(policy.Config{Timeout: limit})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -229,6 +235,7 @@ func TestCases(t *testing.T) {
 				t.Fatal(err)
 			}
 			var records recorded
+			cfg.MaxTime = time.Minute
 			g := gate(t, cfg, engine(t, parts["policy.rego"], parts["data.json"]), r, zaptest.NewLogger(t), &records)
 			a := g.Check(t.Context(), r.inbound(t))
 			if len(records) != 1 {
@@ -359,7 +366,7 @@ func TestDeadlines(t *testing.T) {
 	const rego = `package slow
 
 decision := {"allowed": count([1 | some i in numbers.range(1, 3000); some j in numbers.range(1, 3000); i * j == 7]) > 0}`
-	e := engine(t, rego, "")
+	e := engineWithin(t, 200*time.Millisecond, rego, "")
 	in := proxy.Inbound{Method: "GET", Path: "/", Host: "h"}
 	t.Run("configured", func(t *testing.T) {
 		began := time.Now()

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"math"
-	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -14,6 +13,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/rolegate/rolegate/proxy"
 )
 
 // Bounds of what a policy is given. Metadata comes from filters before us and may
@@ -23,12 +24,8 @@ const (
 	maxNodes = 10_000
 )
 
-// Why a request cannot be given to a policy, in logs.
-var (
-	errTooLarge = errors.New("attributes too deep or too many")
-	errPath     = errors.New("path escapes")
-	errQuery    = errors.New("query escapes")
-)
+// errTooLarge is why a request cannot be given to a policy, in logs.
+var errTooLarge = errors.New("attributes too deep or too many")
 
 // document makes the input that opa-envoy-plugin gives a policy: attributes, version,
 // parsed_path, parsed_query and source_principal. The body is not read yet, so
@@ -55,41 +52,13 @@ func document(req *authv3.CheckRequest) (ast.Object, error) {
 	if principal := attributes.GetSource().GetPrincipal(); principal != "" {
 		put("source_principal", ast.String(principal))
 	}
-	path, query, err := parsedTarget(attributes.GetRequest().GetHttp().GetPath())
+	path, query, err := proxy.ParsedTarget(attributes.GetRequest().GetHttp().GetPath())
 	if err != nil {
 		return nil, err
 	}
 	put("parsed_path", path)
 	put("parsed_query", query)
 	return doc, nil
-}
-
-// parsedTarget reads a path as opa-envoy-plugin does: decoded whole, without leading
-// slashes, split at the others. It joins what an encoded slash kept apart; the gate
-// has refused such paths before any policy is asked.
-func parsedTarget(target string) (path *ast.Array, query ast.Object, err error) {
-	rawPath, rawQuery, _ := strings.Cut(target, "?")
-	decoded, err := url.PathUnescape(rawPath)
-	if err != nil {
-		return nil, nil, errPath
-	}
-	values, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return nil, nil, errQuery // a ";" too: what it means depends on who reads it
-	}
-	var segments []*ast.Term
-	for segment := range strings.SplitSeq(strings.TrimLeft(decoded, "/"), "/") {
-		segments = append(segments, ast.StringTerm(segment))
-	}
-	query = ast.NewObject()
-	for name, list := range values {
-		terms := make([]*ast.Term, len(list))
-		for i, v := range list {
-			terms[i] = ast.StringTerm(v)
-		}
-		query.Insert(ast.StringTerm(name), ast.ArrayTerm(terms...))
-	}
-	return ast.NewArray(segments...), query, nil
 }
 
 // joined gives raw headers the joined form as well, so that policies written for it

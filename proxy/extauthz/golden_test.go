@@ -149,36 +149,6 @@ func TestResponses(t *testing.T) {
 	})
 }
 
-func TestParsedPaths(t *testing.T) {
-	for target, want := range map[string]string{
-		"":                        `[""] {}`,
-		"/":                       `[""] {}`,
-		"/a/":                     `["a", ""] {}`,
-		"//a//b":                  `["a", "", "b"] {}`,
-		"/a%2Fb/../c//d/?q=1":     `["a", "b", "..", "c", "", "d", ""] {"q": ["1"]}`,
-		"/a%3Fb=1":                `["a?b=1"] {}`,
-		"/a#f?x=1":                `["a#f"] {"x": ["1"]}`,
-		"*":                       `["*"] {}`,
-		"http://h/a?b=1":          `["http:", "", "h", "a"] {"b": ["1"]}`,
-		"/a?b":                    `["a"] {"b": [""]}`,
-		"/a?x=1&y=a=new%0aline&x": `["a"] {"x": ["1", ""], "y": ["a=new\nline"]}`,
-		"/%zz":                    "path escapes",
-		"/a?x=%zz":                "query escapes",
-		"/a?x=1;y=2":              "query escapes",
-	} {
-		path, query, err := parsedTarget(target)
-		got := ""
-		if err != nil {
-			got = err.Error()
-		} else {
-			got = path.String() + " " + query.String()
-		}
-		if got != want {
-			t.Errorf("%q: got %s, want %s", target, got, want)
-		}
-	}
-}
-
 func TestHeaderFormsAgree(t *testing.T) {
 	joined := joinedHeaders{"x-a": "1"}
 	if got := joined.Values("x-b"); got != nil {

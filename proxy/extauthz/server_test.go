@@ -67,7 +67,7 @@ func (tokens) Authenticate(_ context.Context, _ policy.View, c proxy.Credentials
 
 func testGate(tb testing.TB, log *zap.Logger, recorders ...proxy.Recorder) *proxy.Gate {
 	tb.Helper()
-	g, err := proxy.New(proxy.Config{}, policytest.Engine(tb, bundle, policy.Config{}), tokens{}, recorders, nil, time.Now, log)
+	g, err := proxy.New(proxy.Config{MaxTime: time.Minute}, policytest.Engine(tb, bundle, policy.Config{Timeout: time.Minute}), tokens{}, recorders, nil, time.Now, log)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -334,5 +334,5 @@ func FuzzCheckRequest(f *testing.F) {
 }
 
 func logTo(w *bytes.Buffer) *zap.Logger {
-	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(w), zapcore.DebugLevel))
+	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.Lock(zapcore.AddSync(w)), zapcore.DebugLevel))
 }
