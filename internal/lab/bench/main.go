@@ -46,21 +46,28 @@ type options struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if len(os.Args) == 3 && os.Args[1] == alwaysOKCommand {
-		os.Exit(exitCode(serveAlwaysOK(ctx, os.Args[2], os.Stdout))) //nolint:forbidigo // main
+	code := exitCode(dispatch(ctx, os.Args[1:]))
+	stop()
+	os.Exit(code) //nolint:forbidigo // this is main
+}
+
+// dispatch is the program, or the server that it starts itself as.
+func dispatch(ctx context.Context, args []string) error {
+	if len(args) == 2 && args[0] == alwaysOKCommand {
+		return serveAlwaysOK(ctx, args[1], os.Stdout)
 	}
 	var o options
-	flag.StringVar(&o.binary, "rolegate", "", "the binary to measure; built from this module if empty")
-	flag.IntVar(&o.rounds, "rounds", 7, "how often each server is asked for a while")
-	flag.DurationVar(&o.each, "each", 2*time.Second, "how long a while is")
-	flag.IntVar(&o.inFlight, "in-flight", 16, "requests under way at a time")
-	flag.BoolVar(&o.envoy, "envoy", true, "measure behind a real Envoy too")
-	flag.Uint64Var(&o.seed, "seed", 1, "of the questions")
-	flag.Parse()
-	if code := exitCode(run(ctx, o, os.Stdout)); code != 0 {
-		os.Exit(code) //nolint:forbidigo // main
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&o.binary, "rolegate", "", "the binary to measure; built from this module if empty")
+	flags.IntVar(&o.rounds, "rounds", 7, "how often each server is asked for a while")
+	flags.DurationVar(&o.each, "each", 2*time.Second, "how long a while is")
+	flags.IntVar(&o.inFlight, "in-flight", 16, "requests under way at a time")
+	flags.BoolVar(&o.envoy, "envoy", true, "measure behind a real Envoy too")
+	flags.Uint64Var(&o.seed, "seed", 1, "of the questions")
+	if err := flags.Parse(args); err != nil {
+		return err
 	}
+	return run(ctx, o, os.Stdout)
 }
 
 // exitCode tells of an error.

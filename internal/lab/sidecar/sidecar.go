@@ -68,19 +68,23 @@ func Start(ctx context.Context, cfg Config) (*Sidecar, error) {
 	return &Sidecar{Process: p, cfg: cfg}, nil
 }
 
-// Await polls until ok, an error of ok's, or ctx's end. The last error says why it
-// was not ok.
+// Await polls until ok answers nil, for as long as ctx allows. Its error is the last
+// one of ok's.
 func (s *Sidecar) Await(ctx context.Context, ok func(context.Context) error) error {
+	var last error
 	for {
 		err := ok(ctx)
 		if err == nil {
 			return nil
 		}
+		if ctx.Err() == nil || last == nil {
+			last = err // not what was cut off
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ctx.Err(), err)
+			return last
 		case <-s.Done():
-			return fmt.Errorf("rolegate ended: %w\n%s", err, s.Stderr())
+			return fmt.Errorf("rolegate ended: %w", last)
 		case <-time.After(lookEvery):
 		}
 	}
