@@ -290,13 +290,12 @@ func join(tree map[string]any, where []string, value any) (at []string, ok bool)
 	return nil, true
 }
 
-// outside names what the bundle gives and does not own.
+// outside names what the bundle gives and does not own. Its tests give nothing: no
+// decision knows them, and by custom their packages are named after the tested ones.
 func (b *bundle) outside() policy.Problems {
 	faults := b.outsideData(nil, b.data)
-	for _, modules := range []map[string]*ast.Module{b.modules, b.tests} {
-		for _, m := range modules {
-			faults = append(faults, b.outsidePackage(m)...)
-		}
+	for _, m := range b.modules {
+		faults = append(faults, b.outsidePackage(m)...)
 	}
 	return faults
 }

@@ -18,12 +18,7 @@ func satisfies(op string, got, want any) bool {
 		if !ok || !isObject {
 			return false
 		}
-		for key, v := range expected {
-			if !equal(answer[key], v) {
-				return false
-			}
-		}
-		return true
+		return len(Differences(expected, answer)) == 0
 	case "validate", "validate_change":
 		if bounds, ok := want.(map[string]any); ok {
 			return within(got, bounds)
@@ -88,4 +83,16 @@ func canonical(v any) string {
 	default:
 		return fmt.Sprint(v)
 	}
+}
+
+// Differences names the keys of a decision that are not as expected, sorted.
+func Differences(want, got map[string]any) []string {
+	var keys []string
+	for key, v := range want {
+		if !equal(got[key], v) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
