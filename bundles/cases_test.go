@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 )
 
@@ -58,7 +59,7 @@ func ask(ctx context.Context, compiler *ast.Compiler, entrypoint string, data, i
 	query, err := rego.New(
 		rego.Query(entrypoint),
 		rego.Compiler(compiler),
-		rego.Store(inmem.NewFromObjectWithOpts(map[string]any{"rbac": data}, inmem.OptReturnASTValuesOnRead(true))),
+		rego.Store(store(data)),
 		rego.StrictBuiltinErrors(true),
 	).PrepareForEval(ctx)
 	if err != nil {
@@ -203,4 +204,9 @@ func missingOrExtra(found []any, bounds map[string]any) string {
 		}
 	}
 	return ""
+}
+
+// store holds role data as the sidecar's own does, as values that are read without a copy.
+func store(data map[string]any) storage.Store {
+	return inmem.NewFromObjectWithOpts(map[string]any{"rbac": data}, inmem.OptReturnASTValuesOnRead(true))
 }

@@ -14,18 +14,18 @@ decision := {
 	"allow": reason == "allowed",
 	"reason": reason,
 	"tenant": place.nodes[0],
-	"roles": {id | some [id, _] in standing.allowers},
-	"granting_roles": verdict.granting,
-	"valid_until": valid_until,
+	"roles": {id | some [id, _] in standing.sides.allow},
+	"granting_roles": granting,
+	"valid_until": earliest(array.concat(expiry, standing.sides.turns)),
 } if {
 	gate.open
-	reason := verdict.reason
+	[reason, granting] := verdict.outcome
 } else := {
 	"allow": true,
 	"reason": "public",
 	"roles": set(),
 	"granting_roles": set(),
-	"valid_until": valid_until,
+	"valid_until": earliest([]),
 } if {
 	gate.before == "public"
 	not extension.denial
@@ -34,7 +34,7 @@ decision := {
 	"reason": extension.denial,
 	"roles": set(),
 	"granting_roles": set(),
-	"valid_until": valid_until,
+	"valid_until": earliest([]),
 } if {
 	gate.before == "public"
 } else := {
@@ -42,7 +42,7 @@ decision := {
 	"reason": gate.before,
 	"roles": set(),
 	"granting_roles": set(),
-	"valid_until": valid_until,
+	"valid_until": earliest(turns_outside),
 } if {
 	gate.before
 } else := {
@@ -51,7 +51,7 @@ decision := {
 	"tenant": place.nodes[0],
 	"roles": set(),
 	"granting_roles": set(),
-	"valid_until": valid_until,
+	"valid_until": earliest(array.concat(expiry, turns_within)),
 }
 
 default decision := {
@@ -62,27 +62,25 @@ default decision := {
 	"valid_until": null,
 }
 
-# METADATA
-# title: The earliest instant to come at which the answer may change; null without one (N33)
-valid_until := min([instant |
-	some instant in array.concat(turns, [bound | some bound in extension.bounds])
-	is_number(instant)
-	instant > now
-])
-
-default valid_until := null
-
-# What the answer turns on grows from gate to gate.
-turns := array.concat(expiry, standing.turns) if {
-	gate.open
-} else := array.concat(expiry, [input.subject.claims.nbf]) if {
+# What an answer turns on grows from gate to gate (N33).
+turns_outside := array.concat(expiry, [input.subject.claims.nbf]) if {
 	gate.before == "token_not_yet_valid"
 } else := expiry if {
 	gate.before in {"unknown_tenant", "path_outside_tenant"}
-} else := [] if {
-	gate.before
-} else := array.concat(expiry, token.revocations) if {
+} else := []
+
+turns_within := token.revocations if {
 	gate.within == "revoked"
-} else := expiry
+} else := []
 
 expiry := [exp | exp := input.subject.claims.exp; exp != null]
+
+# The earliest instant to come, of some and of those that bound every answer; null without one.
+earliest(instants) := min(ahead) if {
+	ahead := [instant |
+		some instant in array.concat(instants, [bound | some bound in extension.bounds])
+		is_number(instant)
+		instant > now
+	]
+	ahead != []
+} else := null

@@ -9,14 +9,6 @@ package rolegate.caller
 import data.rolegate.place
 
 # METADATA
-# title: Whether there is a principal (N4)
-identified if {
-	id := input.subject.id
-	is_string(id)
-	id != ""
-}
-
-# METADATA
 # title: Who is believed about roles; undefined for an issuer that is not trusted (N5)
 authority := word if {
 	issuer := data.rbac.issuers[input.subject.claims.iss]

@@ -43,7 +43,7 @@ candidates := [[id, role, node, node, windows, object.get(role, "windows", [])] 
 	is_object(role)
 ] if {
 	given := data.authz.candidates
-} else := []
+}
 
 # METADATA
 # title: Instants that bound every answer; undefined without any

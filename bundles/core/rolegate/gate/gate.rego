@@ -14,7 +14,9 @@ import data.rolegate.token
 open if {
 	not input.route.public == true
 	not faulty
-	caller.identified
+	principal := input.subject.id
+	is_string(principal)
+	principal != ""
 	_ = caller.authority
 	not token.untimely
 	not token.revocations
@@ -39,7 +41,7 @@ before := reason if {
 } else := "bad_credential" if {
 	input.subject.error != null
 } else := "unauthenticated" if {
-	not caller.identified
+	not identified
 } else := "untrusted_issuer" if {
 	not caller.authority
 } else := reason if {
@@ -48,6 +50,11 @@ before := reason if {
 	not place.asked
 } else := "path_outside_tenant" if {
 	not place.nodes
+}
+
+identified if {
+	is_string(input.subject.id)
+	input.subject.id != ""
 }
 
 # METADATA

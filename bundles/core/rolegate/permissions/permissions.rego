@@ -38,7 +38,7 @@ allowed(resource, action, declaration) if {
 allowed(_, _, declaration) if {
 	declaration.class == "always"
 	caller.authority != "token_permissions"
-	some [_, role] in standing.allowers
+	some [_, role] in standing.sides.allow
 	verdict.gives(role)
 }
 
@@ -77,7 +77,7 @@ literal := listed if {
 # Statements whose target matches here, as [tier, resource, action]; roles of a tier are alike to N28 and N29.
 allowing := {[tier(role), resource, action] |
 	caller.authority != "token_permissions"
-	some [_, role] in standing.allowers
+	some [_, role] in standing.sides.allow
 	some resource, actions in role.allow
 	some action, targets in actions
 	some target in question.targets
@@ -85,7 +85,7 @@ allowing := {[tier(role), resource, action] |
 }
 
 denying := {[tier(role), resource, action] |
-	some [_, role] in standing.deniers
+	some [_, role] in standing.sides.deny
 	some resource, actions in role.deny
 	some action, targets in actions
 	some target in question.targets

@@ -5,19 +5,24 @@ package rolegate.question
 import data.rolegate.place
 
 # METADATA
-# title: The permission asked for, as [resource, action]; undefined for a question without an action (N35)
-permission := [resource, action] if {
-	resource := input.route.resource
+# title: The permission asked for, as [resource, action, declaration]
+# description: >-
+#   Undefined for a question without an action (N35), or with names that are no texts. The declaration is
+#   null where there is a catalog that does not declare the permission (N25), and {} without a catalog.
+permission := [resource, action, object.get(catalog, [resource, action], null)] if {
+	action := input.route.action
+	is_string(action)
+	resource := array.concat([name | name := input.route.resource; name != null], ["-"])[0]
 	is_string(resource)
+	catalog := data.rbac.catalog
+	is_object(catalog)
+} else := [resource, action, {}] if {
 	action := input.route.action
 	is_string(action)
-} else := ["-", action] if {
-	not specific
-	action := input.route.action
-	is_string(action)
+	resource := array.concat([name | name := input.route.resource; name != null], ["-"])[0]
+	is_string(resource)
+	[catalog | catalog := data.rbac.catalog] == []
 }
-
-specific if input.route.resource != null
 
 # METADATA
 # title: The roles of which the route wants one; undefined when it wants none (N31)
@@ -38,25 +43,12 @@ complete if {
 acted if input.route.action != null
 
 # METADATA
-# title: What the catalog says of the permission asked for; undefined where it says nothing
-declaration := catalog[resource][action] if {
-	catalog := data.rbac.catalog
-	[resource, action] := permission
-}
-
-# METADATA
 # title: Whether the question is complete and asks for nothing undeclared (N25)
 answerable if {
-	_ = declaration
+	permission[2] != null
 } else if {
 	complete
-	not cataloged
-}
-
-# Whether there is a catalog that the question has to keep to.
-cataloged if {
-	_ = data.rbac.catalog
-	_ = permission
+	not acted
 }
 
 # METADATA

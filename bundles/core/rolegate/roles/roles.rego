@@ -83,15 +83,12 @@ policy_node(tenants, nodes) := overriding[0] if {
 } else := "@root"
 
 # METADATA
-# title: Every candidate
-candidates := array.flatten([granted, implied, base, conditional, default_roles])
-
-# METADATA
 # title: The roles held, as [id, role], where nothing about them needs looking into
 # description: >-
 #   Most roles are the root's, shown everywhere and without windows. Defined when every candidate is such
 #   a one; what known and visible would say of them is then the same.
 settled := held if {
+	candidates := array.flatten([granted, implied, base, conditional, default_roles])
 	roles := data.rbac.roles
 	held := [[id, role] |
 		some [id, _, _, []] in candidates
@@ -106,7 +103,7 @@ settled := held if {
 # METADATA
 # title: Candidates whose role exists, as [id, role, owner, seat, windows of the grant, windows of the role]
 known := [[id, role, owner, seat, windows, object.get(role, "windows", [])] |
-	some [id, owner, seat, windows] in candidates
+	some [id, owner, seat, windows] in array.flatten([granted, implied, base, conditional, default_roles])
 	role := roles[id]
 	is_object(role)
 ] if {

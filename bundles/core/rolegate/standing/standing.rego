@@ -10,18 +10,21 @@ import data.rolegate.roles
 import data.rolegate.token
 
 # METADATA
-# title: Roles whose denials bind, as [id, role] (N22, N23)
-deniers := bundled if {
-	caller.authority == "bundle"
-} else := array.concat(bundled, carried)
-
-# METADATA
-# title: Roles whose allows count, as [id, role]
-# description: A revoked grant takes its role out of these, and leaves it among the deniers (N34).
-allowers := bundled if {
+# title: What counts, in three lists
+# description: >-
+#   allow has the roles whose allows count and deny those whose denials bind, as [id, role] (N22, N23). A
+#   revoked grant takes its role out of allow and leaves it in deny (N34). turns has the instants at which
+#   either may change (N33).
+sides := {"allow": held, "deny": held, "turns": []} if {
 	caller.authority == "bundle"
 	not revoked
-} else := [pair | some pair in believed; not pair[0] in struck] if {
+	not data.authz.candidates
+	held := roles.settled
+} else := {
+	"allow": [pair | some pair in believed; not pair[0] in struck],
+	"deny": array.concat(bundled, carried),
+	"turns": turns,
+} if {
 	struck := [id | some [id, until] in revoked; token.in_force(until)]
 }
 
@@ -30,14 +33,16 @@ believed := bundled if {
 } else := carried
 
 # Roles of the bundle, extensions included (N13 to N20).
-bundled := roles.settled if {
-	not data.authz.candidates
-} else := current(known)
+bundled := current(known)
 
-known := array.concat(roles.known, extension.candidates)
+known := array.concat(roles.known, [candidate | some candidate in extension.candidates])
 
 # Roles of the token.
-carried := current(roles.named)
+carried := current(tokens)
+
+tokens := roles.named if {
+	caller.authority != "bundle"
+} else := []
 
 current(candidates) := roles.visible([candidate |
 	some candidate in candidates
@@ -68,17 +73,10 @@ revoked := entries if {
 	entries != []
 }
 
-# METADATA
-# title: Instants at which the roles that count may change (N33)
-turns := [] if {
-	not data.authz.candidates
-	_ = roles.settled
-	caller.authority == "bundle"
-	not revoked
-} else := array.concat(
+turns := array.concat(
 	[until | some [_, until] in revoked],
 	[instant |
-		some candidate in array.concat(known, [named | caller.authority != "bundle"; some named in roles.named])
+		some candidate in array.concat(known, tokens)
 		some windows in array.slice(candidate, 4, 6)
 		some window in windows
 		some instant in window

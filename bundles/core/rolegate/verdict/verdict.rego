@@ -9,40 +9,11 @@ import data.rolegate.question
 import data.rolegate.standing
 
 # METADATA
-# title: The reason of the answer (N26, N27, N31, N35)
-reason := "explicit_deny" if {
-	denied
-} else := denial if {
-	denial := extension.denial
-} else := "no_roles" if {
-	standing.allowers == []
-	not snapshot
-	not extension.allows
-} else := "missing_role" if {
-	_ = question.wanted
-	satisfying == set()
-} else := "no_permission" if {
-	_ = question.permission
-	matching == set()
-	not listed
-	not extension.allows
-} else := "allowed"
-
-# METADATA
-# title: The roles to thank for an allow (N32, N35)
-granting := matching if {
-	_ = question.permission
-	reason == "allowed"
-} else := satisfying if {
-	reason == "allowed"
-} else := set()
-
-# Whether a deny statement of any role speaks of the question (N26).
-denied if {
-	deniers := standing.deniers
+# title: The reason of the answer, and the roles to thank for an allow, as [reason, ids] (N26, N27, N31, N32, N35)
+outcome := ["explicit_deny", set()] if {
 	targets := question.targets
-	[resource, action] := question.permission
-	some [_, role] in deniers
+	[resource, action, _] := question.permission
+	some [_, role] in standing.sides.deny
 	some name in [resource, "*"]
 	verbs := role.deny[name]
 	some verb in [action, "*"]
@@ -50,14 +21,33 @@ denied if {
 	some target in targets
 	places[target] == true
 	speaks(role)
-}
+} else := [denial, set()] if {
+	denial := extension.denial
+} else := ["no_roles", set()] if {
+	standing.sides.allow == []
+	not snapshot
+	not extension.allows
+} else := ["missing_role", set()] if {
+	_ = question.wanted
+	satisfying == set()
+} else := ["allowed", matching] if {
+	matching != set()
+} else := ["allowed", set()] if {
+	listed
+} else := ["allowed", set()] if {
+	_ = question.permission
+	extension.allows
+} else := ["no_permission", set()] if {
+	_ = question.permission
+} else := ["allowed", satisfying]
 
-# Roles with an allow statement that speaks of the question, and those that always allow.
+# Roles with an allow statement that speaks of the question, and those that always allow; undefined for a
+# question without an action.
 matching := named | givers if {
 	caller.authority != "token_permissions"
-	allowers := standing.allowers
+	allowers := standing.sides.allow
 	targets := question.targets
-	[resource, action] := question.permission
+	[resource, action, declaration] := question.permission
 	names := [resource, "*"]
 	actions := [action, "*"]
 	named := {id |
@@ -72,21 +62,21 @@ matching := named | givers if {
 		not withheld(role)
 	}
 	givers := {id |
-		question.declaration.class == "always"
+		declaration.class == "always"
 		some [id, role] in allowers
 		gives(role)
 	}
-} else := set()
+}
 
 # N28: statements of predefined roles speak of managed permissions only.
 speaks(role) if not role.type == "predefined"
 
-speaks(_) if question.declaration.managed == true
+speaks(_) if question.permission[2].managed == true
 
 # N29: what is never a tenant's to give.
 withheld(role) if {
 	role.owner != "@root"
-	question.declaration.class == "never"
+	question.permission[2].class == "never"
 }
 
 # METADATA
@@ -98,7 +88,7 @@ gives(role) if {
 
 # The roles that satisfy the route's wish, by id or key (N31).
 satisfying := {id |
-	some [id, role] in standing.allowers
+	some [id, role] in standing.sides.allow
 	some name in [id, role.key]
 	name in question.wanted
 }
@@ -114,14 +104,14 @@ snapshot if {
 
 listed if {
 	snapshot
-	[resource, action] := question.permission
+	[resource, action, _] := question.permission
 	not contains(resource, ":")
 	concat(":", [resource, action]) in input.subject.claims.permissions
 }
 
 listed if {
 	snapshot
-	["-", action] = question.permission
+	["-", action, _] = question.permission
 	not contains(action, ":")
 	action in input.subject.claims.permissions
 }
