@@ -58,7 +58,7 @@ func (b *builder) jwt(field string, cfg JWT) {
 	names := map[string]bool{}
 	for i, c := range cfg.Issuers {
 		field := fmt.Sprintf("%s.issuers[%d]", field, i)
-		if names[c.Issuer] {
+		if names[c.Issuer] && c.Issuer != "" {
 			b.wrong(field+".issuer", "%q is listed twice", c.Issuer)
 		}
 		names[c.Issuer] = true
@@ -90,12 +90,16 @@ func (b *builder) issuer(field string, c Issuer) *issuer {
 	case slices.Contains(c.Audiences, ""):
 		b.wrong(field+".audiences", "holds an empty name")
 	}
+	if slices.Contains(c.Types, "") {
+		b.wrong(field+".types", "holds an empty name, want the typ of its tokens, such as at+jwt")
+	}
 	if c.Leeway < 0 || c.Leeway > longestLeeway {
 		b.wrong(field+".leeway", "%v, want 0s to %v", c.Leeway, longestLeeway)
 	}
 	return &issuer{
 		name:        c.Issuer,
 		algorithms:  b.algorithms(field, c),
+		types:       slices.Clone(c.Types),
 		audiences:   slices.Clone(c.Audiences),
 		anyAudience: c.AnyAudience,
 		leeway:      c.Leeway.Milliseconds(),

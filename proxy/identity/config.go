@@ -41,6 +41,9 @@ type Issuer struct {
 	// Algorithms that its tokens may use. Empty means RS256, ES256 and EdDSA, each
 	// with a key of its kind. HS256 is only ever used when it is listed, alone.
 	Algorithms []string `yaml:"algorithms"`
+	// Types are the typ that its tokens must have, whatever the case: with at+jwt an
+	// ID token is no access token. Empty takes any, and none.
+	Types []string `yaml:"types"`
 	// Audiences are the names that we answer to: aud must hold one of them.
 	Audiences   []string `yaml:"audiences"`
 	AnyAudience bool     `yaml:"any_audience"` // accept tokens made for others too, instead of audiences

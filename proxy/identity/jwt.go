@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -24,6 +25,7 @@ type jwt struct {
 type issuer struct {
 	name        string
 	algorithms  []string
+	types       []string
 	audiences   []string
 	anyAudience bool
 	leeway      int64 // in milliseconds
@@ -79,6 +81,9 @@ func (p *place) verify(text string) (entry, error) {
 	if !slices.Contains(iss.algorithms, t.Algorithm) {
 		return entry{}, token.ErrAlgorithm
 	}
+	if !iss.isType(t.Type) {
+		return entry{}, token.ErrWrongType
+	}
 	// Loaded once: the keys that verify are the keys that are remembered.
 	set := iss.file.current()
 	if set == nil {
@@ -118,6 +123,10 @@ func (i *issuer) believe(payload map[string]any) (time.Time, policy.Subject, err
 	}
 	subject, err := i.mapping.subject(payload, &claims)
 	return time.UnixMilli(t.exp), subject, err
+}
+
+func (i *issuer) isType(typ string) bool {
+	return len(i.types) == 0 || slices.ContainsFunc(i.types, func(one string) bool { return strings.EqualFold(one, typ) })
 }
 
 func millisValue(ms int64) ast.Value {

@@ -124,6 +124,7 @@ func findQuery(paths []string, name string) (string, bool, error) {
 	var text string
 	n := 0
 	for _, path := range paths {
+		path, _, _ = strings.Cut(path, "#")
 		_, query, _ := strings.Cut(path, "?")
 		for pair := range strings.SplitSeq(query, "&") {
 			key, v, _ := strings.Cut(pair, "=")

@@ -16,6 +16,7 @@ const (
 	ErrCritical      Error = "critical_header"       // crit or b64: we understand no extension
 	ErrUnknownIssuer Error = "unknown_issuer"        // no key is configured for it, or not at this place
 	ErrAlgorithm     Error = "algorithm_not_allowed" // not bound to the issuer, or not the key's
+	ErrWrongType     Error = "wrong_type"            // typ is none of the issuer's
 	ErrUnknownKey    Error = "unknown_key"           // kid names none of the issuer's keys
 	ErrBadSignature  Error = "bad_signature"
 	ErrWrongAudience Error = "wrong_audience"

@@ -1,0 +1,355 @@
+package identity_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/proxy"
+	"github.com/rolegate/rolegate/proxy/identity"
+	"github.com/rolegate/rolegate/proxy/identity/issue"
+	"github.com/rolegate/rolegate/proxy/identity/token"
+)
+
+func TestZeroConfigBelievesNobody(t *testing.T) {
+	id := load(t, identity.Config{}, nil, zap.NewNop())
+	subject, err := authenticate(t, id, bearer("x"))
+	if err != nil || subject.ID != "" {
+		t.Errorf("got %v %v, want nobody", subject, err)
+	}
+}
+
+func TestBeforeLoadNoKeyVerifies(t *testing.T) {
+	w := newWorld(t)
+	id, err := identity.New(w.config(), nil, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := authenticate(t, id, bearer(mustSign(t, w.ed, payload(issuerURL, nil)))); !errors.Is(err, token.ErrUnknownKey) {
+		t.Errorf("got error %v, want %v", err, token.ErrUnknownKey)
+	}
+}
+
+// TestBitFlips turns every bit of a token, one at a time, in its text: whatever it
+// is then, it is refused.
+func TestBitFlips(t *testing.T) {
+	w := newWorld(t)
+	id := w.identity(t)
+	for name, k := range map[string]*issue.Key{"EdDSA": w.ed, "ES256": w.ec, "RS256": w.rsa} {
+		text := mustSign(t, k, payload(issuerURL, nil))
+		if _, err := authenticate(t, id, bearer(text)); err != nil {
+			t.Fatalf("%s: the token itself: %v", name, err)
+		}
+		for i := range len(text) * 8 {
+			flipped := []byte(text)
+			flipped[i/8] ^= 1 << (i % 8)
+			subject, err := authenticate(t, id, bearer(string(flipped)))
+			if _, ok := errors.AsType[token.Error](err); !ok {
+				t.Errorf("%s: bit %d of byte %d turned: got %v %v, want a refusal\ntoken: %s", name, i%8, i/8, subject, err, flipped)
+			}
+		}
+	}
+}
+
+func TestMemoryAnswersTheSameSubject(t *testing.T) {
+	w := newWorld(t)
+	reg := prometheus.NewRegistry()
+	id := load(t, w.config(), reg, zap.NewNop())
+	request := bearer(mustSign(t, w.ed, payload(issuerURL, nil)))
+	first, err := authenticate(t, id, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := authenticate(t, id, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Claims != second.Claims || first.ID != second.ID || first.Type != second.Type {
+		t.Errorf("remembered subject: got %v, want %v itself", second, first)
+	}
+	wantCount(t, reg, "verified", 1)
+	wantCount(t, reg, "remembered", 1)
+	if allocs := testing.AllocsPerRun(100, func() { _, _ = authenticate(t, id, request) }); allocs != 0 {
+		t.Errorf("a remembered token costs %v allocations, want 0", allocs)
+	}
+	// The same text from another place is another question.
+	if _, err := authenticate(t, id, headers{headerName: {request["authorization"][0][len("Bearer "):]}}); !errors.Is(err, token.ErrUnknownIssuer) {
+		t.Errorf("at another place: got error %v, want %v", err, token.ErrUnknownIssuer)
+	}
+}
+
+func wantCount(t *testing.T, reg *prometheus.Registry, result string, want float64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "rolegate_jwt_validations_total" && m.GetLabel()[0].GetValue() == result {
+				if got := m.GetCounter().GetValue(); got != want {
+					t.Errorf("validations %s: got %v, want %v", result, got, want)
+				}
+				return
+			}
+		}
+	}
+	t.Errorf("validations %s: not counted, want %v", result, want)
+}
+
+// keyFiles is a world whose tokens were verified once, and remembered.
+type keyFiles struct {
+	*world
+	id      *identity.Identity
+	logs    *observer.ObservedLogs
+	ed, rsa headers
+}
+
+func newKeyFiles(t *testing.T) *keyFiles {
+	t.Helper()
+	w := newWorld(t)
+	core, logs := observer.New(zapcore.InfoLevel)
+	f := &keyFiles{
+		world: w, logs: logs, id: load(t, w.config(), nil, zap.New(core)),
+		ed:  bearer(mustSign(t, w.ed, payload(issuerURL, nil))),
+		rsa: bearer(mustSign(t, w.rsa, payload(issuerURL, nil))),
+	}
+	f.want(t, "at first", nil, nil)
+	return f
+}
+
+func (f *keyFiles) want(t *testing.T, when string, ed, rsa error) {
+	t.Helper()
+	if _, err := authenticate(t, f.id, f.ed); !errors.Is(err, ed) {
+		t.Errorf("%s: Ed25519 token: got error %v, want %v", when, err, ed)
+	}
+	if _, err := authenticate(t, f.id, f.rsa); !errors.Is(err, rsa) {
+		t.Errorf("%s: RSA token: got error %v, want %v", when, err, rsa)
+	}
+}
+
+func (f *keyFiles) load(t *testing.T) {
+	t.Helper()
+	if err := f.id.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRemovedKeyDropsRememberedTokens(t *testing.T) {
+	f := newKeyFiles(t)
+	f.writeJWKS(t, f.world.rsa)
+	f.want(t, "before the look", nil, nil)
+	f.load(t)
+	f.want(t, "one key removed", token.ErrUnknownKey, nil)
+	f.writeJWKS(t)
+	f.load(t)
+	f.want(t, "all keys removed", token.ErrUnknownKey, token.ErrUnknownKey)
+	if f.logs.FilterMessageSnippet("holds no key").Len() != 1 {
+		t.Errorf("logs: %v, want one that says that the file holds no key", f.logs.All())
+	}
+	f.writeJWKS(t, f.world.ed, f.world.rsa)
+	f.load(t)
+	f.want(t, "all back", nil, nil)
+}
+
+func TestReplacedKeyUnderTheSameName(t *testing.T) {
+	f := newKeyFiles(t)
+	other, err := issue.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := issue.JWKS(other, f.world.rsa)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.write(t, "jwks.json", []byte(strings.ReplaceAll(string(doc), other.ID(), f.world.ed.ID())))
+	f.load(t)
+	f.want(t, "another key under the name", token.ErrBadSignature, nil)
+}
+
+func TestLastGoodKeysStay(t *testing.T) {
+	f := newKeyFiles(t)
+	logged := func() int { return f.logs.FilterMessage("key file is of no use").Len() }
+	for i, doc := range []string{"", "{", `{"keys":1}`, `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}]}`, `{"keys":[],"keys":[]}`} {
+		f.write(t, "jwks.json", []byte(doc))
+		f.load(t)
+		f.load(t)
+		f.want(t, doc, nil, nil)
+		if got := logged(); got > i+1 || got == 0 {
+			t.Errorf("%q: got %d log lines, want one for each new problem: %v", doc, got, f.logs.All())
+		}
+	}
+	before := logged()
+	if err := os.Remove(f.path("jwks.json")); err != nil {
+		t.Fatal(err)
+	}
+	f.load(t)
+	f.load(t)
+	f.want(t, "file removed", nil, nil)
+	if logged() != before+1 {
+		t.Errorf("file removed: got %d log lines, want 1", logged()-before)
+	}
+	f.writeJWKS(t, f.world.ed)
+	f.load(t)
+	f.want(t, "well again", nil, token.ErrUnknownKey)
+}
+
+func TestLoadNamesFilesWithoutKeys(t *testing.T) {
+	w := newWorld(t)
+	w.write(t, "secret", []byte("too-short-canary"))
+	if err := os.Remove(w.path("ed.pem")); err != nil {
+		t.Fatal(err)
+	}
+	id, err := identity.New(w.config(), nil, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = id.Load(t.Context())
+	if err == nil {
+		t.Fatal("got no error")
+	}
+	for _, want := range []string{"ed.pem of issuer " + pemURL + ": no such file", "secret of issuer " + secretURL + ": is too short for HS256: want at least 32 bytes"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("got error %q, want it to say %q", err, want)
+		}
+	}
+	if strings.Contains(err.Error(), "canary") {
+		t.Errorf("error %q tells of the secret", err)
+	}
+}
+
+func TestRunSeesAChangedFile(t *testing.T) {
+	w := newWorld(t)
+	cfg := w.config()
+	cfg.Poll = 10 * time.Millisecond
+	id, err := identity.New(cfg, nil, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- id.Run(ctx) }()
+	request := bearer(mustSign(t, w.ed, payload(issuerURL, nil)))
+	eventually(t, "the token verifies", func() bool {
+		_, err := authenticate(t, id, request)
+		return err == nil
+	})
+	// In place, as a careless program does, and of the same length.
+	doc, err := os.ReadFile(w.path("jwks.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.ReplaceAll(string(doc), w.ed.ID(), strings.Repeat("x", len(w.ed.ID())))
+	if err := os.WriteFile(w.path("jwks.json"), []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the token does not verify", func() bool {
+		_, err := authenticate(t, id, request)
+		return errors.Is(err, token.ErrUnknownKey)
+	})
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run: got error %v, want nil when ctx is done", err)
+	}
+}
+
+// TestSymlinkSwap changes keys as Kubernetes does: a link to a folder is replaced.
+func TestSymlinkSwap(t *testing.T) {
+	f := newKeyFiles(t)
+	for _, version := range []string{"v1", "v2"} {
+		if err := os.Mkdir(f.path(version), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put := func(version string, published ...*issue.Key) {
+		f.writeJWKS(t, published...)
+		if err := os.Rename(f.path("jwks.json"), f.path(version+"/jwks.json")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	point := func(version string) {
+		if err := errors.Join(os.Symlink(version, f.path("tmp")), os.Rename(f.path("tmp"), f.path("..data"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("v1", f.world.ed)
+	put("v2", f.world.rsa)
+	point("v1")
+	if err := os.Symlink("..data/jwks.json", f.path("jwks.json")); err != nil {
+		t.Fatal(err)
+	}
+	f.load(t)
+	f.want(t, "v1", nil, token.ErrUnknownKey)
+	point("v2")
+	f.load(t)
+	f.want(t, "v2", token.ErrUnknownKey, nil)
+}
+
+// TestConcurrentUse is for the race detector: tokens are verified and remembered
+// while their keys change.
+func TestConcurrentUse(t *testing.T) {
+	f := newKeyFiles(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	const callers = 4
+	for range callers {
+		go func() {
+			for ctx.Err() == nil {
+				subject, err := f.id.Authenticate(ctx, policy.View{}, proxy.Credentials{Headers: f.ed})
+				if err == nil {
+					_ = subject.Claims.String() // readers share it
+				}
+				if err != nil && !errors.Is(err, token.ErrUnknownKey) {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	for range 20 {
+		f.writeJWKS(t, f.world.rsa)
+		f.load(t)
+		if _, err := authenticate(t, f.id, f.ed); !errors.Is(err, token.ErrUnknownKey) {
+			t.Errorf("key removed: got error %v, want %v", err, token.ErrUnknownKey)
+		}
+		f.writeJWKS(t, f.world.ed, f.world.rsa)
+		f.load(t)
+	}
+	cancel()
+	for range callers {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestFirstCredentialDecides(t *testing.T) {
+	w := newWorld(t)
+	cfg := w.config()
+	first, second := cfg.Authenticators[0], cfg.Authenticators[0]
+	first.JWT = &identity.JWT{Issuers: cfg.Authenticators[0].JWT.Issuers[3:4]}  // cookie
+	second.JWT = &identity.JWT{Issuers: cfg.Authenticators[0].JWT.Issuers[0:1]} // bearer
+	id := load(t, identity.Config{Authenticators: []identity.Authenticator{first, second}}, nil, zap.NewNop())
+	good := bearer(mustSign(t, w.ed, payload(issuerURL, nil)))
+	if subject, err := authenticate(t, id, good); err != nil || subject.ID != "u-17" {
+		t.Errorf("second alone: got %v %v, want u-17", subject, err)
+	}
+	good["cookie"] = []string{cookieName + "=" + mustSign(t, w.ed, payload(cookieURL, map[string]any{"sub": "first"}))}
+	if subject, err := authenticate(t, id, good); err != nil || subject.ID != "first" {
+		t.Errorf("both: got %v %v, want first", subject, err)
+	}
+	good["cookie"] = []string{cookieName + "=x"}
+	if subject, err := authenticate(t, id, good); !errors.Is(err, token.ErrMalformed) || subject.ID != "" {
+		t.Errorf("first is bad: got %v %v, want %v", subject, err, token.ErrMalformed)
+	}
+}

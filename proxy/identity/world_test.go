@@ -1,0 +1,212 @@
+package identity_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v3/jws/jwsbb"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/proxy"
+	"github.com/rolegate/rolegate/proxy/identity"
+	"github.com/rolegate/rolegate/proxy/identity/issue"
+)
+
+func TestMain(m *testing.M) {
+	flag.Bool("update", false, "rewrite the expected parts of the test files")
+	goleak.VerifyTestMain(m)
+}
+
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
+
+const (
+	issuerURL   = "https://idp.example"
+	audience    = "shop"
+	secretText  = "canary-secret-0123456789-0123456789"
+	secretURL   = "https://secret.example"
+	pemURL      = "https://pem.example"
+	cookieURL   = "https://cookie.example"
+	cookieName  = "session"
+	headerURL   = "https://header.example"
+	headerName  = "x-token"
+	queryURL    = "https://query.example"
+	queryName   = "access_token"
+	longTimeOff = 4102444800 // 2100-01-01 in seconds
+)
+
+// headers is a request's headers.
+type headers map[string][]string
+
+func (h headers) Values(name string) []string { return h[name] }
+
+func bearer(text string) headers { return headers{"authorization": {"Bearer " + text}} }
+
+// authenticate asks with the zero view: tokens need no policy.
+func authenticate(tb testing.TB, id proxy.Authenticator, h headers) (policy.Subject, error) {
+	tb.Helper()
+	return id.Authenticate(tb.Context(), policy.View{}, proxy.Credentials{Headers: h})
+}
+
+// world is a few keys and the folder where their public halves stand.
+type world struct {
+	dir     string
+	ed      *issue.Key
+	rsa     *issue.Key
+	ec      *issue.Key
+	edPriv  ed25519.PrivateKey
+	rsaPriv *rsa.PrivateKey
+	ecPriv  *ecdsa.PrivateKey
+}
+
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{dir: tb.TempDir()}
+	var err error
+	if _, w.edPriv, err = ed25519.GenerateKey(rand.Reader); err != nil {
+		tb.Fatal(err)
+	}
+	if w.rsaPriv, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		tb.Fatal(err)
+	}
+	if w.ecPriv, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		tb.Fatal(err)
+	}
+	w.ed, w.rsa, w.ec = wrap(tb, w.edPriv), wrap(tb, w.rsaPriv), wrap(tb, w.ecPriv)
+	w.writeJWKS(tb, w.ed, w.rsa, w.ec)
+	public, err := w.ed.PublicPEM()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	w.write(tb, "ed.pem", public)
+	w.write(tb, "secret", []byte(secretText+"\n"))
+	return w
+}
+
+func wrap(tb testing.TB, private crypto.Signer) *issue.Key {
+	tb.Helper()
+	k, err := issue.Of(private)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return k
+}
+
+func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
+
+// write replaces a file in one step, as a careful program does.
+func (w *world) write(tb testing.TB, name string, doc []byte) {
+	tb.Helper()
+	part := w.path(name + ".part")
+	if err := os.WriteFile(part, doc, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.Rename(part, w.path(name)); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (w *world) writeJWKS(tb testing.TB, published ...*issue.Key) {
+	tb.Helper()
+	doc, err := issue.JWKS(published...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	w.write(tb, "jwks.json", doc)
+}
+
+// config lists one issuer for each source of keys and each place.
+func (w *world) config() identity.Config {
+	jwks, audiences := w.path("jwks.json"), []string{"other", audience}
+	plain := identity.Claims{Preset: "rolegate"}
+	return identity.Config{Authenticators: []identity.Authenticator{{JWT: &identity.JWT{Issuers: []identity.Issuer{
+		{Issuer: issuerURL, JWKSFile: jwks, Audiences: audiences, Claims: plain},
+		{Issuer: pemURL, PEMFile: w.path("ed.pem"), Types: []string{"at+jwt"}, Audiences: audiences, Claims: plain},
+		{Issuer: secretURL, SecretFile: w.path("secret"), Algorithms: []string{"HS256"}, Audiences: audiences, Claims: plain},
+		{Issuer: cookieURL, JWKSFile: jwks, Audiences: audiences, Claims: plain, Token: identity.Place{Cookie: cookieName}},
+		{Issuer: headerURL, JWKSFile: jwks, Audiences: audiences, Claims: plain, Token: identity.Place{Header: "X-Token"}},
+		{Issuer: queryURL, JWKSFile: jwks, Audiences: audiences, Claims: plain, Token: identity.Place{Query: queryName}},
+	}}}}}
+}
+
+func (w *world) identity(tb testing.TB) *identity.Identity {
+	tb.Helper()
+	return load(tb, w.config(), nil, zaptest.NewLogger(tb, zaptest.Level(zap.ErrorLevel)))
+}
+
+func load(tb testing.TB, cfg identity.Config, reg prometheus.Registerer, log *zap.Logger) *identity.Identity {
+	tb.Helper()
+	id, err := identity.New(cfg, reg, log)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := id.Load(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	return id
+}
+
+// payload is good claims of an issuer, with some changed; nil takes one out.
+func payload(iss string, changed map[string]any) map[string]any {
+	claims := map[string]any{
+		"iss": iss, "sub": "u-17", "aud": audience, "exp": longTimeOff, "nbf": 0, "jti": "t-1",
+		"tenant": "acme", "email": "u@acme.com", "email_verified": true,
+		"roles": []string{"developer"}, "permissions": []string{"documents:read"},
+		"sso": map[string]any{"okta": map[string]any{"groups": []string{"eng"}}},
+	}
+	for name, v := range changed {
+		if v == nil {
+			delete(claims, name)
+			continue
+		}
+		claims[name] = v
+	}
+	return claims
+}
+
+func mustSign(tb testing.TB, k *issue.Key, claims map[string]any) string {
+	tb.Helper()
+	text, err := k.Sign(claims)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return text
+}
+
+func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+// signAs signs any header and payload, well formed or not, with any key that the
+// algorithm takes.
+func signAs(tb testing.TB, header, payload, alg string, key any) string {
+	tb.Helper()
+	text := b64(header) + "." + b64(payload)
+	signature, err := jwsbb.Sign(key, alg, []byte(text), nil)
+	if err != nil {
+		tb.Fatalf("sign with %s: %v", alg, err)
+	}
+	return text + "." + b64(string(signature))
+}
+
+// eventually polls until ok, for what another goroutine does.
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	tb.Fatalf("not within 10 s: %s", what)
+}
