@@ -18,8 +18,10 @@ import (
 	"go.uber.org/zap"
 )
 
+// DefaultAddr is where the server listens unless it is told otherwise.
+const DefaultAddr = "127.0.0.1:9193"
+
 const (
-	defaultAddr = "127.0.0.1:9193"
 	// readLimit bounds how long a client may take to ask: every request is a few lines.
 	readLimit = 5 * time.Second
 	// writeLimit bounds an answer; the largest is a scrape.
@@ -30,7 +32,7 @@ const (
 
 // Config is where the server listens. The zero value works.
 type Config struct {
-	Addr string `yaml:"addr"` // host:port; "" means 127.0.0.1:9193
+	Addr string `yaml:"addr"` // host:port; "" means [DefaultAddr]
 	// Hosts are further names that a request may be addressed to. IP addresses and
 	// localhost always are; any other name could be one that an attacker points here.
 	Hosts []string `yaml:"hosts"`
@@ -50,7 +52,7 @@ type Server struct {
 // goroutine. Nothing listens yet.
 func New(cfg Config, status func() Status, metrics prometheus.Gatherer, log *zap.Logger) *Server {
 	if cfg.Addr == "" {
-		cfg.Addr = defaultAddr
+		cfg.Addr = DefaultAddr
 	}
 	return &Server{cfg: cfg, status: status, metrics: metrics, log: log.Named("admin")}
 }

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/rolegate/rolegate/internal/admin"
+	"github.com/rolegate/rolegate/loader"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -112,9 +113,12 @@ func TestReadiness(t *testing.T) {
 func TestStatus(t *testing.T) {
 	loaded := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	given := admin.Status{
-		Degraded: true, Started: loaded, Build: "b", Generation: 3, Watching: true,
-		Bundles: []admin.Bundle{{Name: "acme", Revision: "r", Digest: "d", Loaded: loaded, Error: "broken"}},
-		Cache:   admin.Cache{Hits: 1, Misses: 2, Waits: 3, Bypassed: 4, Stored: 5, Dropped: 6},
+		Degraded: true, Started: loaded, Build: "b", Generation: 3,
+		Loader: loader.Status{
+			Generation: 3, Ready: true, Watching: true,
+			Bundles: []loader.BundleStatus{{Name: "acme", Revision: "r", Digest: "d", Loaded: loaded, Problems: []string{"broken"}}},
+		},
+		Cache: admin.Cache{Hits: 1, Misses: 2, Waits: 3, Bypassed: 4, Stored: 5, Dropped: 6, Audits: 7},
 	}
 	w := ask(t, server(t, func() admin.Status { return given }).Handler(), "GET", "localhost", "/status")
 	var got admin.Status

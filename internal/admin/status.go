@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/rolegate/rolegate/loader"
 )
 
 // statusVersion is the schema of the status document: it rises when a member
@@ -15,25 +17,15 @@ const statusVersion = 1
 // Status is one reading of the server, told as JSON. The zero value is a server
 // without a bundle.
 type Status struct {
-	SchemaVersion int       `json:"schema_version"`
-	Ready         bool      `json:"ready"`
-	Draining      bool      `json:"draining"`
-	Degraded      bool      `json:"degraded"` // decides, but not on the newest bundles, or not as fast as it should
-	Started       time.Time `json:"started"`
-	Build         any       `json:"build"`
-	Generation    uint64    `json:"generation"` // of the bundles that answer; 0 before the first
-	Watching      bool      `json:"watching"`   // false: changes are found by polling
-	Bundles       []Bundle  `json:"bundles"`
-	Cache         Cache     `json:"cache"`
-}
-
-// Bundle is one bundle as it is in force.
-type Bundle struct {
-	Name     string    `json:"name"`
-	Revision string    `json:"revision"`
-	Digest   string    `json:"digest"`
-	Loaded   time.Time `json:"loaded"`               // when it came into force; zero: never
-	Error    string    `json:"last_error,omitempty"` // why a newer one did not
+	SchemaVersion int           `json:"schema_version"`
+	Ready         bool          `json:"ready"`
+	Draining      bool          `json:"draining"`
+	Degraded      bool          `json:"degraded"`   // decides, but not on the newest bundles, or without its memory
+	Generation    uint64        `json:"generation"` // that answers; 0 before the first
+	Started       time.Time     `json:"started"`
+	Build         any           `json:"build"`
+	Loader        loader.Status `json:"loader"`
+	Cache         Cache         `json:"cache"`
 }
 
 // Cache is what became of questions and decisions since the start.
@@ -44,15 +36,16 @@ type Cache struct {
 	Bypassed uint64 `json:"bypassed"` // evaluated, may not be remembered
 	Stored   uint64 `json:"stored"`
 	Dropped  uint64 `json:"dropped"`
+	// Audits are decisions that were evaluated again on the whole input; Mismatches, of
+	// those, which differed: must stay 0.
+	Audits     uint64 `json:"audits"`
+	Mismatches uint64 `json:"audit_mismatches"`
 }
 
 func (s *Server) statusPage(w http.ResponseWriter, _ *http.Request) {
 	now := s.status()
 	now.SchemaVersion = statusVersion
 	now.Ready, now.Draining = s.unready() == "", s.draining.Load()
-	if now.Bundles == nil {
-		now.Bundles = []Bundle{}
-	}
 	body, err := json.MarshalIndent(now, "", "  ")
 	if err != nil {
 		s.log.Error("status cannot be told", zap.Error(err))

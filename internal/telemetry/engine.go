@@ -2,13 +2,12 @@ package telemetry
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Engine is one reading of the decision engine: counts since the start, and what
-// answers now. The engine keeps them as plain numbers, because it knows no metrics.
+// Engine is one reading of the decision engine: counts since the start. The engine
+// keeps them as plain numbers, because it knows no metrics.
 type Engine struct {
 	Hits, Misses, Waits, Bypassed uint64
 	Stored, Dropped               uint64
-	Generation                    uint64            // 0 before the first bundle
-	Revisions                     map[string]string // bundle → revision
+	Audits, Mismatches            uint64
 }
 
 // RegisterEngine registers the metrics of the engine; read is called at each scrape,
@@ -24,31 +23,32 @@ func RegisterEngine(reg prometheus.Registerer, read func() Engine) error {
 			"Decisions handed to the cache: accepted, or dropped because it was busy. "+
 				"An accepted one may still be turned away for a more frequent one.",
 			[]string{"result"}, nil),
-		generation: prometheus.NewDesc("rolegate_bundle_generation",
-			"Number of the set of bundles that answers; 0 before the first.", nil, nil),
-		info: prometheus.NewDesc("rolegate_bundle_info",
-			"1 for each active bundle and its revision.", []string{"bundle", "revision"}, nil),
+		audits: prometheus.NewDesc("rolegate_cache_audits_total",
+			"Decisions that were evaluated again on the whole input.", nil, nil),
+		mismatches: prometheus.NewDesc("rolegate_cache_audit_mismatches_total",
+			"Audits that found another answer. Must stay 0.", nil, nil),
 	})
 }
 
 type engine struct {
-	read                             func() Engine
-	requests, sets, generation, info *prometheus.Desc
+	read               func() Engine
+	requests, sets     *prometheus.Desc
+	audits, mismatches *prometheus.Desc
 }
 
 // Describe implements [prometheus.Collector].
 func (e engine) Describe(ch chan<- *prometheus.Desc) {
 	ch <- e.requests
 	ch <- e.sets
-	ch <- e.generation
-	ch <- e.info
+	ch <- e.audits
+	ch <- e.mismatches
 }
 
 // Collect implements [prometheus.Collector].
 func (e engine) Collect(ch chan<- prometheus.Metric) {
 	now := e.read()
-	count := func(d *prometheus.Desc, n uint64, label string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), label)
+	count := func(d *prometheus.Desc, n uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
 	count(e.requests, now.Hits, "hit")
 	count(e.requests, now.Misses, "miss")
@@ -56,8 +56,6 @@ func (e engine) Collect(ch chan<- prometheus.Metric) {
 	count(e.requests, now.Bypassed, "bypass")
 	count(e.sets, now.Stored, "accepted")
 	count(e.sets, now.Dropped, "dropped")
-	ch <- prometheus.MustNewConstMetric(e.generation, prometheus.GaugeValue, float64(now.Generation))
-	for bundle, revision := range now.Revisions {
-		ch <- prometheus.MustNewConstMetric(e.info, prometheus.GaugeValue, 1, bundle, revision)
-	}
+	count(e.audits, now.Audits)
+	count(e.mismatches, now.Mismatches)
 }

@@ -49,21 +49,17 @@ rolegate_build_info{go="g",opa="o",revision="r",version="v1"} 1
 
 func TestEngine(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
-	now := telemetry.Engine{Hits: 1, Misses: 2, Waits: 3, Bypassed: 4, Stored: 5, Dropped: 6}
+	now := telemetry.Engine{Hits: 1, Misses: 2, Waits: 3, Bypassed: 4, Stored: 5, Dropped: 6, Audits: 8, Mismatches: 9}
 	if err := telemetry.RegisterEngine(reg, func() telemetry.Engine { return now }); err != nil {
 		t.Fatal(err)
 	}
-	if got := scrape(t, reg); strings.Contains(got, "rolegate_bundle_info") {
-		t.Errorf("want no bundle before the first, got:\n%s", got)
-	}
-	now.Generation, now.Revisions = 7, map[string]string{"acme": "r1"}
 	const want = `
-# HELP rolegate_bundle_generation Number of the set of bundles that answers; 0 before the first.
-# TYPE rolegate_bundle_generation gauge
-rolegate_bundle_generation 7
-# HELP rolegate_bundle_info 1 for each active bundle and its revision.
-# TYPE rolegate_bundle_info gauge
-rolegate_bundle_info{bundle="acme",revision="r1"} 1
+# HELP rolegate_cache_audit_mismatches_total Audits that found another answer. Must stay 0.
+# TYPE rolegate_cache_audit_mismatches_total counter
+rolegate_cache_audit_mismatches_total 9
+# HELP rolegate_cache_audits_total Decisions that were evaluated again on the whole input.
+# TYPE rolegate_cache_audits_total counter
+rolegate_cache_audits_total 8
 # HELP rolegate_cache_requests_total Questions to the decision cache: hit (answered from it), miss (evaluated), wait (answered by another request's evaluation), bypass (may not be remembered).
 # TYPE rolegate_cache_requests_total counter
 rolegate_cache_requests_total{result="bypass"} 4

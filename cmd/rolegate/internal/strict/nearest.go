@@ -8,17 +8,17 @@ import (
 )
 
 // Nearest answers the name that was probably meant by word, "" when none is near:
-// at most a third of the longer one's characters differ, or two swapped ones.
+// at most a third of the longer one's characters differ. Two neighbors that changed
+// places are one difference.
 func Nearest(word string, names []string) string {
-	best, distance := "", 0
+	best, least := "", 0
 	for _, name := range slices.Sorted(slices.Values(names)) {
-		d := levenshtein.ComputeDistance(word, name)
-		longer := max(len(word), len(name))
-		if d > max(longer/3, min(2, longer/2)) {
+		d := distance(word, name)
+		if d > max(1, max(len(word), len(name))/3) {
 			continue
 		}
-		if best == "" || d < distance {
-			best, distance = name, d
+		if best == "" || d < least {
+			best, least = name, d
 		}
 	}
 	return best
@@ -30,4 +30,18 @@ func didYouMean(word string, names []string) string {
 		return fmt.Sprintf("did you mean %q?", name)
 	}
 	return ""
+}
+
+func distance(a, b string) int {
+	if len(a) == len(b) {
+		for i := range len(a) - 1 {
+			if a[i] != b[i] {
+				if a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:] {
+					return 1
+				}
+				break
+			}
+		}
+	}
+	return levenshtein.ComputeDistance(a, b)
 }

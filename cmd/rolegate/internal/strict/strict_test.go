@@ -169,7 +169,8 @@ func TestLeafText(t *testing.T) {
 func TestNearest(t *testing.T) {
 	names := []string{"grpc", "admin", "cache", "documents:read", "documents:write"}
 	for word, want := range map[string]string{
-		"gprc": "grpc", "grp": "grpc", "cahce": "cache", "cach": "cache", "documents:raed": "documents:read", "zzz": "", "": "",
+		"gprc": "grpc", "grp": "grpc", "cahce": "cache", "cach": "cache", "documents:raed": "documents:read", "zzz": "", "": "", "a": "", "cacje": "cache",
+		"cachex": "cache", "documnets:read": "documents:read",
 	} {
 		if got := strict.Nearest(word, names); got != want {
 			t.Errorf("got %q, want %q, of %q in %q", got, want, word, names)

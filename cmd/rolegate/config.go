@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/rolegate/rolegate/internal/admin"
+	"github.com/rolegate/rolegate/loader"
+	"github.com/rolegate/rolegate/proxy"
+	"github.com/rolegate/rolegate/proxy/decisionlog"
+	"github.com/rolegate/rolegate/proxy/extauthz"
+	"github.com/rolegate/rolegate/proxy/identity"
+)
+
+// config is every setting of a server. Each package says what its own mean; what
+// is left out is the package's default.
+type config struct {
+	Loader      loader.Config      `yaml:"loader"`
+	Cache       cacheConfig        `yaml:"cache"`
+	Identity    identity.Config    `yaml:"identity"`
+	Gate        proxy.Config       `yaml:"gate"`
+	GRPC        extauthz.Config    `yaml:"grpc"`
+	Admin       admin.Config       `yaml:"admin"`
+	DecisionLog decisionlog.Config `yaml:"decision_log"` // without a path nothing is written
+	Log         logConfig          `yaml:"log"`
+}
+
+// cacheConfig is how decisions are remembered.
+type cacheConfig struct {
+	Entries  int           `yaml:"entries"`  // 0 means 100,000; below 0: nothing is remembered
+	MaxAge   time.Duration `yaml:"max_age"`  // 0 means 5 minutes
+	Negative bool          `yaml:"negative"` // remember denials too
+	Timeout  time.Duration `yaml:"timeout"`  // of one evaluation; 0 means 150 ms
+	// AuditEvery makes one decision in this many be evaluated again on the whole
+	// request; 0 means 1,000; below 0: none.
+	AuditEvery int `yaml:"audit_every"`
+}
+
+// logConfig is what the program says of itself, on stderr.
+type logConfig struct {
+	Level  zapcore.Level `yaml:"level"`
+	Format string        `yaml:"format"` // console or json; "" is console on a terminal, else json
+}
+
+func defaultConfig() config {
+	return config{Cache: cacheConfig{Negative: true}}
+}
+
+// check refuses what no package would.
+func (c config) check() error {
+	switch c.Log.Format {
+	case "", "console", "json":
+	default:
+		return fmt.Errorf("log.format is %q, want console or json", c.Log.Format)
+	}
+	if c.Loader.Dir == "" {
+		return hint(fmt.Errorf("no bundle: loader.dir is not set"), "-b DIR names the folder with the bundle or the bundles")
+	}
+	return nil
+}
+
+// newLogger logs to w.
+func (c logConfig) newLogger(w io.Writer) *zap.Logger {
+	format := c.Format
+	if format == "" && terminal(w) {
+		format = "console"
+	}
+	encoding := zap.NewProductionEncoderConfig()
+	encoding.EncodeTime = zapcore.ISO8601TimeEncoder
+	encoder := zapcore.NewJSONEncoder(encoding)
+	if format == "console" {
+		encoder = zapcore.NewConsoleEncoder(encoding)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), c.Level))
+}
