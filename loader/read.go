@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -19,6 +20,27 @@ type Set struct {
 	Bundles  []BundleStatus         // by name
 	Modules  map[string]*ast.Module // without the role library's, by file name
 	Tests    map[string]*ast.Module // the *_test.rego of the bundles; no decision knows them
+
+	bundles []*bundle
+}
+
+// Changed checks what may not change between two versions of data.rbac: old is the one
+// before. The problems are those that the set does not have on its own.
+func (s Set) Changed(ctx context.Context, old map[string]any) (policy.Problems, error) {
+	alone, err := s.Snapshot.Validate(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	both, err := s.Snapshot.Validate(ctx, old)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for _, p := range alone {
+		known[p.String()] = true
+	}
+	both = slices.DeleteFunc(both, func(p policy.Problem) bool { return known[p.String()] })
+	return place(both, s.bundles), nil
 }
 
 // Read reads the bundles of a directory once and compiles them: what Run does
@@ -109,7 +131,7 @@ func (l location) once(ctx context.Context, cfg Config) (*bundle, policy.Problem
 func setOf(r result, bundles []*bundle) Set {
 	set := Set{
 		Snapshot: r.snapshot, Warnings: r.problems,
-		Modules: map[string]*ast.Module{}, Tests: map[string]*ast.Module{},
+		Modules: map[string]*ast.Module{}, Tests: map[string]*ast.Module{}, bundles: bundles,
 	}
 	for _, b := range bundles {
 		set.Bundles = append(set.Bundles, (&tracked{location: location{name: b.name}, good: b}).status())

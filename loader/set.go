@@ -82,7 +82,7 @@ func (b *builder) build(ctx context.Context, set []*bundle) result {
 	if err != nil {
 		return refused(err, all)
 	}
-	found, err := snapshot.Validate(ctx)
+	found, err := snapshot.Validate(ctx, nil)
 	if err != nil {
 		return refused(err, all)
 	}

@@ -336,9 +336,10 @@ func (s *Snapshot) eval(ctx context.Context, q *query, in ast.Value, now time.Ti
 }
 
 // Validate runs the library's checks of roles, tenants, rules and the other
-// documents (members are checked by who reads them). The error means that the
-// checks could not be run.
-func (s *Snapshot) Validate(ctx context.Context) (Problems, error) {
+// documents (members are checked by who reads them). old is data.rbac as it was
+// before, for the checks of what may not change; nil: there is none. The error means
+// that the checks could not be run.
+func (s *Snapshot) Validate(ctx context.Context, old map[string]any) (Problems, error) {
 	const entrypoint = "rolegate/admin/validation"
 	q, err := s.query(ctx, entrypoint)
 	if errors.Is(err, errEntrypoint) {
@@ -347,7 +348,15 @@ func (s *Snapshot) Validate(ctx context.Context) (Problems, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.eval(ctx, q, ast.NewObject(), time.Time{})
+	input := map[string]any{}
+	if old != nil {
+		input["old"] = old
+	}
+	doc, err := ast.InterfaceToValue(input)
+	if err != nil {
+		return nil, fmt.Errorf("read the data of before: %w", err)
+	}
+	v, err := s.eval(ctx, q, doc, time.Time{})
 	if err != nil {
 		return nil, fmt.Errorf("check the roles: %w", err)
 	}
