@@ -22,25 +22,34 @@ const buildWithin = 10 * time.Minute
 // tested, and hands its path to the tests in that variable.
 func TestMain(m *testing.M) {
 	flag.Parse()
+	clean := func() {}
 	if !testing.Short() && sidecar.Prebuilt() == "" {
-		if err := build(); err != nil {
+		var err error
+		if clean, err = build(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1) //nolint:forbidigo // the end of a TestMain
 		}
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		clean()
+		os.Exit(code) //nolint:forbidigo // the end of a TestMain
+	}))
 }
 
-func build() error {
+func build() (clean func(), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), buildWithin)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "rolegate-e2e-")
 	if err != nil {
-		return err
+		return nil, err
 	}
+	clean = func() { _ = os.RemoveAll(dir) }
 	binary, err := sidecar.Build(ctx, dir)
-	if err != nil {
-		return err
+	if err == nil {
+		err = os.Setenv("ROLEGATE_BINARY", binary)
 	}
-	return os.Setenv("ROLEGATE_BINARY", binary)
+	if err != nil {
+		clean()
+	}
+	return clean, err
 }
