@@ -69,12 +69,12 @@ func New(
 // Check answers one request, and notes the answer. It always answers: whatever goes
 // wrong, an evaluation that panics included, is a denial with its reason.
 func (g *Gate) Check(ctx context.Context, in Inbound) Answer {
-	c := check{gate: g, in: in, began: g.clock()}
+	c := &check{gate: g, in: in, began: g.clock()}
 	c.answer.ID = newID()
-	ctx, cancel := withDeadline(ctx, g.cfg.MaxTime)
-	defer cancel()
-	c.run(ctx)
-	g.note(&c)
+	limited := withDeadline(ctx, g.cfg.MaxTime)
+	defer limited.end()
+	c.run(limited) //nolint:contextcheck // made from ctx
+	g.note(c)
 	return c.answer
 }
 
@@ -118,14 +118,19 @@ func (g *Gate) complain(a *Answer, fault error) {
 
 // check is one request on its way through the gate.
 type check struct {
-	gate   *Gate
-	in     Inbound
-	began  time.Time
-	host   string // canonical
-	target canonical.Target
-	answer Answer
-	why    error // what the decision log says of an answer that is none
-	fault  error // why, when a human must hear of it
+	gate    *Gate
+	in      Inbound
+	began   time.Time
+	host    string // canonical
+	target  canonical.Target
+	spoofs  spoofs
+	badName error
+	query   canonical.Values // once asked for
+	parsed  bool
+	doc     document
+	answer  Answer
+	why     error // what the decision log says of an answer that is none
+	fault   error // why, when a human must hear of it
 }
 
 // errPanic stands for a panic in the decision log.
@@ -146,11 +151,7 @@ func (c *check) run(ctx context.Context) {
 
 	view := c.gate.engine.View()
 	c.answer.Generation, c.answer.Revisions = view.Generation(), view.Revisions()
-	spoofs, ok := spoofed(c.in.HeaderNames, c.gate.cfg.ReservedHeaders)
-	if err := c.read(); err != nil || !ok {
-		if err == nil {
-			err = errors.New("header name")
-		}
+	if err := c.read(); err != nil {
 		c.refuse(policy.ReasonMalformedRequest, err)
 		return
 	}
@@ -160,7 +161,7 @@ func (c *check) run(ctx context.Context) {
 	}
 	c.answer.Subject = c.authenticate(ctx, view)
 	c.answer.Route = c.resolve(view)
-	c.decide(ctx, view, spoofs)
+	c.decide(ctx, view)
 }
 
 // read takes apart what the caller wrote. Each error is a word or a few, without
@@ -180,11 +181,24 @@ func (c *check) read() error {
 		return err
 	}
 	c.target = target
+	if c.in.HeaderNames != nil {
+		c.in.HeaderNames(c.headerName)
+		if c.badName != nil {
+			return c.badName
+		}
+	}
 	if c.in.Host == "" {
 		return nil
 	}
 	c.host, err = canonical.Host(c.in.Host)
 	return err
+}
+
+// headerName looks at one name that the client sent. As a method it costs a third of
+// a loop's body.
+func (c *check) headerName(name string) bool {
+	c.badName = c.spoofs.add(name, c.gate.cfg.ReservedHeaders)
+	return c.badName == nil
 }
 
 // authenticate answers who asks. A bad credential is never nobody.
@@ -202,25 +216,41 @@ func (c *check) authenticate(ctx context.Context, view policy.View) policy.Subje
 }
 
 func (c *check) resolve(view policy.View) route.Match {
-	var parsed bool
-	var query canonical.Values
-	return view.Routes().Resolve(route.Request{
+	r := route.Request{
 		Method: c.in.Method, Host: c.host, Segments: c.target.Segments,
-		Query: func(name string) (string, bool) {
-			if !parsed {
-				// A query that has no one reading has no parameters.
-				query, _ = canonical.Query(c.target.RawQuery)
-				parsed = true
-			}
-			return query.Get(name)
-		},
-		Header:    c.header,
-		Claim:     func(name string) (string, bool) { return claim(c.answer.Subject.Claims, name) },
-		Extension: func(name string) (string, bool) { v, ok := c.in.Extensions[name]; return v, ok },
-		SubjectID: c.answer.Subject.ID,
-		Alias:     view.Alias,
-	})
+		SubjectID: c.answer.Subject.ID, Alias: view.Alias,
+	}
+	// Each function costs an allocation, so there is none for what is not there.
+	if c.target.RawQuery != "" {
+		r.Query = c.parameter
+	}
+	if c.in.Credentials.Headers != nil {
+		r.Header = c.header
+	}
+	if c.answer.Subject.Claims != nil {
+		r.Claim = c.claim
+	}
+	if len(c.in.Extensions) > 0 {
+		r.Extension = c.extension
+	}
+	return view.Routes().Resolve(r)
 }
+
+// parameter answers one of the query. A query that has no one reading has none.
+func (c *check) parameter(name string) (string, bool) {
+	if !c.parsed {
+		c.query, _ = canonical.Query(c.target.RawQuery)
+		c.parsed = true
+	}
+	return c.query.Get(name)
+}
+
+func (c *check) extension(name string) (string, bool) {
+	v, ok := c.in.Extensions[name]
+	return v, ok
+}
+
+func (c *check) claim(name string) (string, bool) { return claim(c.answer.Subject.Claims, name) }
 
 // claim answers a string claim by its name, or by a path of names with dots between
 // them: "attrs.department".
@@ -250,9 +280,6 @@ func claim(claims ast.Object, name string) (string, bool) {
 // header answers a header that was sent exactly once. Of two copies an upstream may
 // read the other one.
 func (c *check) header(name string) (string, bool) {
-	if c.in.Credentials.Headers == nil {
-		return "", false
-	}
 	values := c.in.Credentials.Headers.Values(strings.ToLower(name))
 	if len(values) != 1 {
 		return "", false
@@ -260,16 +287,16 @@ func (c *check) header(name string) (string, bool) {
 	return values[0], true
 }
 
-func (c *check) decide(ctx context.Context, view policy.View, spoofs []string) {
-	doc := &document{Document: policy.Document{Subject: c.answer.Subject, Route: c.answer.Route}, read: c.in.Rest}
+func (c *check) decide(ctx context.Context, view policy.View) {
+	c.doc = document{Document: policy.Document{Subject: c.answer.Subject, Route: c.answer.Route}, read: c.in.Rest}
 	if c.in.Rest != nil {
-		doc.Rest = doc.members
+		c.doc.Rest = c.doc.members
 	}
-	decision, err := view.Decide(ctx, view.Entrypoint(), doc, c.began)
+	decision, err := view.Decide(ctx, view.Entrypoint(), &c.doc, c.began)
 	switch {
-	case doc.unread != nil:
+	case c.doc.unread != nil:
 		// Decided without what the policy may have asked for.
-		c.refuse(policy.ReasonMalformedRequest, doc.unread)
+		c.refuse(policy.ReasonMalformedRequest, c.doc.unread)
 		return
 	case err != nil:
 		err = briefly(err)
@@ -281,7 +308,7 @@ func (c *check) decide(ctx context.Context, view policy.View, spoofs []string) {
 	c.answer.Decision = decision
 	carries, err := carry(decision.Result, decision.Effect == policy.Allow)
 	if err == nil {
-		err = c.gate.cfg.replyTo(&c.answer, carries, spoofs, c.began)
+		err = c.gate.cfg.replyTo(&c.answer, carries, c.spoofs, c.began)
 	}
 	if err != nil {
 		c.fault = err
@@ -318,14 +345,6 @@ func briefly(err error) error {
 		text = text[:most]
 	}
 	return errors.New(strings.ToValidUTF8(text, ""))
-}
-
-// withDeadline ends ctx a head start before its own deadline, and within limit.
-func withDeadline(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	if at, ok := ctx.Deadline(); ok {
-		limit = min(limit, time.Until(at)-headStart)
-	}
-	return context.WithTimeout(ctx, limit)
 }
 
 // newID is a decision's id: 128 random bits, so that ids of many instances never

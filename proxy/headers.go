@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"iter"
+	"errors"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -110,27 +110,28 @@ func validValue(value string) bool {
 	return utf8.ValidString(value)
 }
 
-// spoofed collects the names of headers that the client sent and only this server,
-// or whoever stands before it, may set: those that begin with x-rolegate- and those
-// of extra (spellings), in any case and with "_" for "-". ok is false when such a
-// name is none that could be taken out again.
-func spoofed(names iter.Seq[string], extra []string) (found []string, ok bool) {
-	if names == nil {
-		return nil, true
+// spoofs are the names of headers that the client sent and only this server, or
+// whoever stands before it, may set: those that begin with x-rolegate- and those of
+// the configuration, in any case and with "_" for "-".
+type spoofs []string
+
+// errHeaderName is why a request is malformed, in logs.
+var errHeaderName = errors.New("header name")
+
+// add takes a name in if it is one. own are the spellings of the configuration. The
+// error means that it is one and could not be taken out again.
+func (s *spoofs) add(name string, own []string) error {
+	if !beginsReserved(name) && (len(own) == 0 || !slices.Contains(own, spelling(name))) {
+		return nil
 	}
-	for name := range names {
-		if !beginsReserved(name) && (len(extra) == 0 || !slices.Contains(extra, spelling(name))) {
-			continue
-		}
-		if !validName(name) {
-			return nil, false
-		}
-		if lower := strings.ToLower(name); !slices.Contains(found, lower) {
-			found = append(found, lower)
-		}
+	if !validName(name) {
+		return errHeaderName
 	}
-	slices.Sort(found)
-	return found, true
+	lower := strings.ToLower(name)
+	if at, found := slices.BinarySearch(*s, lower); !found {
+		*s = slices.Insert(*s, at, lower)
+	}
+	return nil
 }
 
 // beginsReserved is reserved(spelling(name)) without making the spelling: it is

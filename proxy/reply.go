@@ -36,13 +36,13 @@ type Reply struct {
 }
 
 // replyTo makes the reply to a decision. now is the clock reading of the request;
-// spoofed the names to take out. An error means that the decision cannot be told
+// taken the names to take out. An error means that the decision cannot be told
 // as it is, and must become a denial.
-func (cfg Config) replyTo(a *Answer, c carried, spoofed []string, now time.Time) error {
+func (cfg Config) replyTo(a *Answer, c carried, taken spoofs, now time.Time) error {
 	a.Tenant, a.Roles = c.tenant, c.roles
 	a.Reply = Reply{Metadata: c.metadata}
 	if a.Effect == policy.Allow {
-		a.Reply.allow(a, c, spoofed, now)
+		a.Reply.allow(a, c, taken, now)
 	} else {
 		cfg.deny(a, c)
 	}
@@ -50,7 +50,7 @@ func (cfg Config) replyTo(a *Answer, c carried, spoofed []string, now time.Time)
 }
 
 // allow sets or removes each identity header, and carries what the policy adds.
-func (r *Reply) allow(a *Answer, c carried, spoofed []string, now time.Time) {
+func (r *Reply) allow(a *Answer, c carried, taken spoofs, now time.Time) {
 	identity := [...]Header{
 		{Name: HeaderSubject, Value: Escape(a.Subject.ID)},
 		{Name: HeaderTenant, Value: Escape(a.Tenant)},
@@ -71,7 +71,7 @@ func (r *Reply) allow(a *Answer, c carried, spoofed []string, now time.Time) {
 			r.SetHeaders = append(r.SetHeaders, h)
 		}
 	}
-	for _, list := range [...][]string{spoofed, c.removeHeaders} {
+	for _, list := range [...][]string{taken, c.removeHeaders} {
 		for _, name := range list {
 			set := slices.ContainsFunc(r.SetHeaders, func(h Header) bool { return h.Name == name })
 			if !set && !slices.Contains(r.RemoveHeaders, name) {
@@ -121,7 +121,12 @@ func joinEscaped(list []string) string {
 	if len(list) == 1 {
 		return Escape(list[0])
 	}
+	size := len(list)
+	for _, s := range list {
+		size += len(s)
+	}
 	var b strings.Builder
+	b.Grow(size) // enough, but for escapes
 	for i, s := range list {
 		if i > 0 {
 			b.WriteByte(',')

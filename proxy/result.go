@@ -287,13 +287,18 @@ func text(v ast.Value) (string, error) {
 }
 
 func texts(v ast.Value) ([]string, error) {
-	values, err := elements(v, "a list of strings")
-	if err != nil {
-		return nil, err
+	array, ok := v.(*ast.Array)
+	if !ok {
+		set, ok := v.(ast.Set)
+		if !ok {
+			return nil, wrongType(v, "a list of strings")
+		}
+		array = set.Sorted()
 	}
-	list := make([]string, len(values))
-	for i, value := range values {
-		if list[i], err = text(value); err != nil {
+	list := make([]string, array.Len())
+	for i := range list {
+		var err error
+		if list[i], err = text(array.Elem(i).Value); err != nil {
 			return nil, err
 		}
 	}

@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestDeadlineIsTheEarlierOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			caller, limit, want time.Duration // caller 0: it has none
+		}{
+			{0, 200 * time.Millisecond, 200 * time.Millisecond},
+			{250 * time.Millisecond, 200 * time.Millisecond, 200 * time.Millisecond},
+			{50 * time.Millisecond, 200 * time.Millisecond, 45 * time.Millisecond},
+			{600 * time.Second, time.Second, time.Second},
+			{3 * time.Millisecond, time.Second, -2 * time.Millisecond},
+		} {
+			ctx, cancel := context.WithCancel(t.Context())
+			if c.caller > 0 {
+				ctx, cancel = context.WithTimeout(t.Context(), c.caller)
+			}
+			d := withDeadline(ctx, c.limit)
+			if at, ok := d.Deadline(); !ok || time.Until(at) != c.want {
+				t.Errorf("caller %v, limit %v: got %v, want %v", c.caller, c.limit, time.Until(at), c.want)
+			}
+			d.end()
+			cancel()
+		}
+	})
+}
+
+// TestDeadlineIsAContext: it does what a context of package context does, whether or
+// not somebody waits.
+func TestDeadlineIsAContext(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			parent, cancel := context.WithCancelCause(t.Context())
+			d := withDeadline(parent, time.Second)
+			defer d.end()
+			if waits {
+				_ = d.Done()
+			}
+			if err := d.Err(); err != nil {
+				t.Errorf("waits=%t: at once: %v", waits, err)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if err := d.Err(); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("waits=%t: after its time: %v", waits, err)
+			}
+			<-d.Done() // closed, also if nobody waited before
+
+			other := withDeadline(parent, time.Second)
+			defer other.end()
+			if waits {
+				_ = other.Done()
+			}
+			cancel(errors.New("gone"))
+			synctest.Wait()
+			if err := other.Err(); !errors.Is(err, context.Canceled) {
+				t.Errorf("waits=%t: canceled by the parent: %v", waits, err)
+			}
+		})
+	}
+}
+
+func TestEndedDeadlineLeavesNoTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := withDeadline(t.Context(), time.Hour)
+		d.end()
+		<-d.Done() // a straggler's wait ends at once: synctest would find a wait of an hour
+		if d.Err() == nil {
+			t.Error("ended, and no error")
+		}
+		d.end()
+	})
+}
