@@ -15,7 +15,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/rolegate/rolegate/internal/lab/alwaysok"
 	"github.com/rolegate/rolegate/internal/lab/envoy/envoytest"
@@ -44,7 +43,6 @@ func (puppet) Check(_ context.Context, req *authv3.CheckRequest) (*authv3.CheckR
 		}
 		ok.Headers = append(ok.Headers, &corev3.HeaderValueOption{
 			Header:       &corev3.HeaderValue{Key: name, Value: value},
-			Append:       wrapperspb.Bool(false),
 			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
 		})
 	}

@@ -56,16 +56,19 @@ type stack struct {
 	gate    *sidecar.Sidecar
 	config  sidecar.Config
 	bundles string // directory that rolegate watches
+	source  string // of the bundles there
 	idp     token.Issuer
 	client  *http.Client
 }
 
 // options of a stack. The zero value is what ships.
 type options struct {
-	unix  bool                      // ask rolegate over a unix socket
-	empty bool                      // begin without bundles
-	edit  func(*envoy.Config) error // changes Envoy's configuration
-	hold  func(*http.Request)       // called by the application
+	unix     bool                      // ask rolegate over a unix socket
+	empty    bool                      // begin without bundles
+	bundles  string                    // folder of bundles; "" is testdata/bundles
+	settings string                    // added to rolegate's configuration
+	edit     func(*envoy.Config) error // changes Envoy's configuration
+	hold     func(*http.Request)       // called by the application
 }
 
 // start runs a stack for one test. It is ready unless it begins without bundles.
@@ -75,7 +78,10 @@ func start(t *testing.T, o options) *stack {
 		t.Skip("runs real processes")
 	}
 	envoytest.Require(t)
-	s := &stack{app: &upstream.Echo{Hold: o.hold}, bundles: t.TempDir(), client: client(t)}
+	if o.bundles == "" {
+		o.bundles = "testdata/bundles"
+	}
+	s := &stack{app: &upstream.Echo{Hold: o.hold}, bundles: t.TempDir(), source: o.bundles, client: client(t)}
 	s.gateConfig(t, o)
 	if !o.empty {
 		s.restore(t)
@@ -101,7 +107,7 @@ func (s *stack) gateConfig(t *testing.T, o options) {
 	dir := t.TempDir()
 	keyFile, file := filepath.Join(dir, "jwks.json"), filepath.Join(dir, "rolegate.yaml")
 	writeFile(t, keyFile, keys)
-	writeFile(t, file, fmt.Appendf(nil, configuration, issuer, keyFile, audience, filepath.Join(dir, "decisions.jsonl")))
+	writeFile(t, file, fmt.Appendf(nil, configuration+o.settings, issuer, keyFile, audience, filepath.Join(dir, "decisions.jsonl")))
 	s.config = sidecar.Config{
 		Binary: sidecar.Prebuilt(), Bundles: s.bundles, File: file, GRPC: freePort(t), Admin: freePort(t),
 	}
@@ -148,10 +154,10 @@ func (s *stack) startEnvoy(t *testing.T, o options) {
 	s.envoy = envoytest.Start(t, cfg)
 }
 
-// restore puts the bundles of testdata into rolegate's directory.
+// restore puts the bundles into rolegate's directory.
 func (s *stack) restore(t *testing.T) {
 	t.Helper()
-	if err := copyTree(s.bundles, os.DirFS("testdata/bundles")); err != nil {
+	if err := copyTree(s.bundles, os.DirFS(s.source)); err != nil {
 		t.Fatal(err)
 	}
 }

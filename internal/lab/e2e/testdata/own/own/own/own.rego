@@ -1,0 +1,9 @@
+# METADATA
+# title: A policy of one's own
+# description: Answers what data.cases says for the request's case, whatever it is.
+package own
+
+# METADATA
+# title: The answer
+# entrypoint: true
+decision := data.cases[input.route.params.case].answer
