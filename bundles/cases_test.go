@@ -106,7 +106,11 @@ func problems(t *testing.T, value any) []any {
 	}
 	for _, entry := range list {
 		problem := entry.(map[string]any)
-		found = append(found, problem["code"].(string)+":"+problem["subject"].(string))
+		code, _ := problem["code"].(string)
+		if subject, _ := problem["subject"].(string); subject != "" {
+			code += ":" + subject
+		}
+		found = append(found, code)
 	}
 	return found
 }
@@ -164,7 +168,7 @@ func runCase(t *testing.T, compiler *ast.Compiler, c workedCase) string {
 	case "validate":
 		entrypoint = "data.rolegate.admin.validation | data.rolegate.admin.member_validation"
 	case "validate_change":
-		entrypoint, input = "data.rolegate.admin.validation", map[string]any{"old": c.Old}
+		entrypoint, input = "data.rolegate.admin.change_validation", map[string]any{"old": c.Old}
 	}
 	got, err := ask(t.Context(), compiler, entrypoint, c.Data, input, instant(c.Request))
 	if err != nil {
