@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"go.uber.org/zap"
 
 	"github.com/rolegate/rolegate/policy"
@@ -25,6 +26,7 @@ type Loader struct {
 	cfg     Config
 	install func(*policy.Snapshot) uint64
 	log     *zap.Logger
+	watcher func() (*fsnotify.Watcher, error) // fsnotify.NewWatcher; tests have none
 
 	// What follows is Run's alone.
 	builder    *builder
@@ -34,7 +36,9 @@ type Loader struct {
 	dirBadAt   time.Time // since when
 	dirTold    string    // what of it was told
 	coldFault  string    // why nothing was ever installed, as told last
+	fewer      bool      // a bundle that never decided is not expected any more
 	warnings   policy.Problems
+	events     []Event // to be delivered
 	resyncAt   time.Time
 	resyncs    int
 
@@ -46,7 +50,8 @@ type Loader struct {
 // use and answers its generation; it is called by the goroutine of Run.
 func New(cfg Config, install func(*policy.Snapshot) uint64, log *zap.Logger) *Loader {
 	return &Loader{
-		cfg: cfg.withDefaults(), install: install, log: log.Named("loader"), bundles: map[string]*tracked{},
+		cfg: cfg.withDefaults(), install: install, log: log.Named("loader"),
+		watcher: fsnotify.NewWatcher, bundles: map[string]*tracked{},
 	}
 }
 
@@ -57,7 +62,7 @@ func (l *Loader) Run(ctx context.Context) error {
 		return err
 	}
 	l.builder = b
-	w := newWatch(l.log)
+	w := newWatch(l.watcher, l.log)
 	defer func() { w.close() }()
 	for ctx.Err() == nil {
 		start := time.Now()
@@ -112,6 +117,7 @@ func (l *Loader) round(ctx context.Context, now time.Time, w *watch) (due time.T
 		l.attempt(ctx, now)
 	}
 	l.publish(w.complete())
+	l.deliver()
 	return due
 }
 
@@ -184,6 +190,7 @@ func (l *Loader) meet(there []location, now time.Time) (again time.Time) {
 		if t.good == nil {
 			if again = t.goneAt.Add(maxSettle); !now.Before(again) {
 				delete(l.bundles, name)
+				l.fewer = true
 			}
 		}
 	}
@@ -192,7 +199,8 @@ func (l *Loader) meet(there []location, now time.Time) (again time.Time) {
 
 // attempt tries to decide on what is new.
 func (l *Loader) attempt(ctx context.Context, now time.Time) {
-	changed := false
+	changed := l.fewer
+	l.fewer = false
 	for _, t := range l.bundles {
 		changed = changed || t.changed
 	}
@@ -351,10 +359,19 @@ func (l *Loader) adopt(r result, admitted []*tracked, now, began time.Time) {
 	l.tell(Event{Generation: l.generation, Installed: true, Changed: changed, Took: took, Problems: r.problems})
 }
 
+// tell keeps an event until the status speaks of it too.
 func (l *Loader) tell(e Event) {
 	if l.cfg.Observe != nil {
+		l.events = append(l.events, e)
+	}
+}
+
+// deliver calls the observer.
+func (l *Loader) deliver() {
+	for _, e := range l.events {
 		l.cfg.Observe(e)
 	}
+	l.events = nil
 }
 
 // around lists the folders whose events may mean that the directory is another one.

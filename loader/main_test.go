@@ -126,6 +126,12 @@ type running struct {
 // run starts a loader that ends with the test.
 func run(t *testing.T, cfg loader.Config) *running {
 	t.Helper()
+	return runWith(t, cfg, func(*loader.Loader) {})
+}
+
+// runWith starts a loader that was changed before.
+func runWith(t *testing.T, cfg loader.Config, change func(*loader.Loader)) *running {
+	t.Helper()
 	core, logs := observer.New(zap.InfoLevel)
 	r := &running{events: make(chan loader.Event, 1000), installed: make(chan *policy.Snapshot, 1000), logs: logs}
 	cfg.Observe = func(e loader.Event) { r.events <- e }
@@ -138,6 +144,7 @@ func run(t *testing.T, cfg loader.Config) *running {
 		r.installed <- s
 		return generation
 	}, zap.New(core))
+	change(r.Loader)
 	done := make(chan error, 1)
 	go func() { done <- r.Run(t.Context()) }()
 	t.Cleanup(func() { // after the context of the test has ended

@@ -14,19 +14,20 @@ import (
 // never asked: a swap of links names other files than those that change, and an
 // overflow names none.
 type watch struct {
-	log     *zap.Logger
-	dirty   chan struct{} // holds one: there is something to look at
-	watcher *fsnotify.Watcher
-	told    bool // that there is no watcher
-	missing bool // a folder could not be watched
-	watched map[inode]string
-	drained sync.WaitGroup
+	log       *zap.Logger
+	watcherOf func() (*fsnotify.Watcher, error)
+	dirty     chan struct{} // holds one: there is something to look at
+	watcher   *fsnotify.Watcher
+	told      bool // that there is no watcher
+	missing   bool // a folder could not be watched
+	watched   map[inode]string
+	drained   sync.WaitGroup
 }
 
 // newWatch makes a watch. Without a watcher (a user may have 128 of them) it never
 // calls: what is on the disk is then found by looking now and then.
-func newWatch(log *zap.Logger) *watch {
-	w := &watch{log: log, dirty: make(chan struct{}, 1)}
+func newWatch(watcherOf func() (*fsnotify.Watcher, error), log *zap.Logger) *watch {
+	w := &watch{log: log, watcherOf: watcherOf, dirty: make(chan struct{}, 1)}
 	w.renew()
 	return w
 }
@@ -36,7 +37,7 @@ func (w *watch) renew() {
 	if w.watcher != nil {
 		return
 	}
-	watcher, err := fsnotify.NewWatcher()
+	watcher, err := w.watcherOf()
 	if err != nil {
 		if !w.told {
 			w.told = true

@@ -56,7 +56,7 @@ func (w World) member(out *collector, node, principal string, record any) {
 			Message: message, Hint: hint,
 		}})
 	}
-	if kind, ok := r["kind"]; ok && !isKind(kind) {
+	if kind := r["kind"]; kind != nil && !isKind(kind) { // null is of the wrong shape, not another kind
 		text, _ := kind.(string)
 		fault(CodeKind, false, DidYouMean(text, kinds()), "kind: want one of user, m2m, api_key, external, got "+Kind(kind), "kind")
 	}
