@@ -52,7 +52,7 @@ func writeDemo(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.CopyFS(ts.MkAbs(args[0]), demo.Files()))
 }
 
-// exits runs a command that must end with a code: exits 2 rolegate check …
+// exits runs a command that must end with a code: exits CODE COMMAND ARGUMENT….
 func exits(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)

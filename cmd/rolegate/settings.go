@@ -124,8 +124,7 @@ func (s *settings) readEnv() error {
 }
 
 // strays are variables that begin like ours, set nothing, and are so near to one of
-// ours that they were probably meant to. Others are let be: Kubernetes sets
-// ROLEGATE_SERVICE_HOST and its like for a service of that name.
+// ours that they were probably meant to.
 func (s *settings) strays() []string {
 	var known, strays []string
 	for _, l := range strict.Leaves(&s.cfg) {
@@ -133,7 +132,7 @@ func (s *settings) strays() []string {
 	}
 	for _, entry := range s.p.env {
 		name, _, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) {
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) || fromKubernetes(name) {
 			continue
 		}
 		if near := strict.Nearest(name, known); near != "" {
@@ -141,6 +140,13 @@ func (s *settings) strays() []string {
 		}
 	}
 	return strays
+}
+
+// fromKubernetes says whether a variable is one that Kubernetes sets in every
+// container beside a service named rolegate.
+func fromKubernetes(name string) bool {
+	rest := strings.TrimPrefix(name, envPrefix)
+	return strings.HasPrefix(rest, "SERVICE_") || rest == "PORT" || strings.HasPrefix(rest, "PORT_")
 }
 
 func (s *settings) set(path, text string) error {

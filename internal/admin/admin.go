@@ -58,8 +58,11 @@ func New(cfg Config, status func() Status, metrics prometheus.Gatherer, log *zap
 }
 
 // Listen opens the listener, so that a bad address ends the program before anything
-// reports ready.
+// reports ready. A second call does nothing.
 func (s *Server) Listen(ctx context.Context) error {
+	if s.listener != nil {
+		return nil
+	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("listen for operators at %s: %w", s.cfg.Addr, err)
@@ -81,10 +84,8 @@ func (s *Server) Drain() { s.draining.Store(true) }
 
 // Run serves until ctx ends. The listener's errors are its own.
 func (s *Server) Run(ctx context.Context) error {
-	if s.listener == nil {
-		if err := s.Listen(ctx); err != nil {
-			return err
-		}
+	if err := s.Listen(ctx); err != nil {
+		return err
 	}
 	server := &http.Server{
 		Handler: s.Handler(), ReadTimeout: readLimit, WriteTimeout: writeLimit,
