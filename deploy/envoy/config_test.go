@@ -76,7 +76,7 @@ func TestTheUnixVariantDiffersOnlyInTheAddress(t *testing.T) {
 	if err := tcp.Point("rolegate", address); err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"admin", "static_resources"} {
+	for _, part := range []string{"admin", "overload_manager", "static_resources"} {
 		var want, got any
 		if err := tcp.Get(part, &want); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rolegate/rolegate/internal/lab/token"
+	"github.com/rolegate/rolegate/loader"
+	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/proxy"
+	"github.com/rolegate/rolegate/proxy/extauthz"
+	"github.com/rolegate/rolegate/proxy/identity"
+)
+
+// BenchmarkCheck is a check of the workload beneath the transport: a CheckRequest in
+// bytes to a CheckResponse in bytes, in one goroutine. cache=miss evaluates each time,
+// with tokens remembered.
+func BenchmarkCheck(b *testing.B) {
+	dir, corpus := inputs(b)
+	for name, cfg := range map[string]policy.Config{"cache=hit": {}, "cache=miss": {Entries: -1}} {
+		b.Run(name, func(b *testing.B) {
+			s := inProcess(b, dir, cfg)
+			for n := range corpus { // fills what is remembered, and proves the answers
+				check(b, s, corpus[n])
+			}
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				check(b, s, corpus[n%len(corpus)])
+			}
+		})
+	}
+}
+
+// BenchmarkProtobuf is what of [BenchmarkCheck] is the generated protobuf code alone.
+func BenchmarkProtobuf(b *testing.B) {
+	dir, corpus := inputs(b)
+	answer := check(b, inProcess(b, dir, policy.Config{}), corpus[0])
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		var req authv3.CheckRequest
+		if err := proto.Unmarshal(corpus[n%len(corpus)].raw, &req); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := proto.Marshal(answer); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func inputs(b *testing.B) (dir string, corpus []request) {
+	b.Helper()
+	idp, err := token.New(issuer, keyID)
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir = b.TempDir()
+	if err := writeInputs(dir, idp); err != nil {
+		b.Fatal(err)
+	}
+	all, err := ask(idp, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if corpus, err = requests(all[:2000]); err != nil {
+		b.Fatal(err)
+	}
+	return dir, corpus
+}
+
+// inProcess wires what `serve` does, without listeners.
+func inProcess(b *testing.B, dir string, cfg policy.Config) *extauthz.Server {
+	b.Helper()
+	snapshot, _, err := loader.Read(b.Context(), filepath.Join(dir, "bundle"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	engine, err := policy.NewEngine(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(engine.Close)
+	engine.Install(snapshot)
+	id, err := identity.New(identity.Config{Authenticators: []identity.Authenticator{{JWT: &identity.JWT{Issuers: []identity.Issuer{{
+		Issuer: issuer, JWKSFile: filepath.Join(dir, "jwks.json"), Audiences: []string{audience},
+	}}}}}}, nil, zap.NewNop())
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := id.Load(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	gate, err := proxy.New(proxy.Config{}, engine, id, nil, nil, time.Now, zap.NewNop())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return extauthz.New(extauthz.Config{}, gate, zap.NewNop())
+}
+
+func check(b *testing.B, s *extauthz.Server, r request) *authv3.CheckResponse {
+	b.Helper()
+	var req authv3.CheckRequest
+	if err := proto.Unmarshal(r.raw, &req); err != nil {
+		b.Fatal(err)
+	}
+	answer, err := s.Check(b.Context(), &req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if got := answer.GetStatus().GetCode() == int32(codes.OK); got != r.allow {
+		b.Fatalf("%s %s is %v, want allow=%t", r.method, r.path, answer, r.allow)
+	}
+	if _, err := proto.Marshal(answer); err != nil {
+		b.Fatal(err)
+	}
+	return answer
+}
