@@ -6,17 +6,12 @@ import (
 	"github.com/rolegate/rolegate/policy"
 )
 
-// document is the input of one decision. It reads the rest of the request once, when
-// a policy first asks for some of it, and notes when that cannot be done: a policy
-// that may have read it has then decided on too little.
+// document is the input of one decision. It notes when a part of the request that a
+// policy may have read cannot be read: the policy has then decided on too little.
 type document struct {
 	policy.Document
-	read func() (ast.Object, error)
-
-	rest   ast.Object // nil until read
-	err    error      // of reading it
-	asked  bool       // something was looked up
-	audit  bool       // the lookup under way is not a policy's
+	rest   Rest // nil: there is none
+	asked  bool // something was looked up
 	unread error
 }
 
@@ -24,20 +19,50 @@ type document struct {
 func (d *document) Lookup(path ast.Ref) (ast.Value, bool) {
 	// The engine reads the paths that a policy depends on, or at once the whole. The
 	// whole after paths is its audit of an answer that was found without the rest.
-	d.audit = len(path) == 0 && d.asked
+	audit := len(path) == 0 && d.asked
 	d.asked = true
-	return d.Document.Lookup(path)
+	if d.rest == nil || len(path) > 0 && ownMember(path) {
+		return d.Document.Lookup(path)
+	}
+	v, found, err := d.rest.Lookup(path)
+	if err != nil && !audit {
+		d.unread = err
+	}
+	if len(path) > 0 {
+		return v, found && err == nil
+	}
+	members, ok := v.(ast.Object)
+	if !ok || err != nil {
+		members = ast.NewObject()
+	}
+	whole := d.Document
+	whole.Rest = func() ast.Object { return members }
+	return whole.Lookup(path)
 }
 
-func (d *document) members() ast.Object {
-	if d.rest == nil {
-		d.rest, d.err = d.read()
-		if d.err != nil || d.rest == nil {
-			d.rest = ast.NewObject()
-		}
+// ownMember says whether a path is in what the gate itself puts into the document.
+func ownMember(path ast.Ref) bool {
+	head, _ := path[0].Value.(ast.String)
+	return head == "subject" || head == "route"
+}
+
+// Members is a [Rest] that is made whole, when it is first asked for. It is for
+// requests that are seldom asked, or whose members cost little.
+type Members struct {
+	Make func() (ast.Object, error)
+
+	made ast.Object
+	err  error
+}
+
+// Lookup implements [Rest].
+func (m *Members) Lookup(path ast.Ref) (ast.Value, bool, error) {
+	if m.made == nil && m.err == nil {
+		m.made, m.err = m.Make()
 	}
-	if d.err != nil && !d.audit {
-		d.unread = d.err
+	if m.err != nil {
+		return nil, false, m.err
 	}
-	return d.rest
+	v, err := m.made.Find(path)
+	return v, err == nil, nil
 }

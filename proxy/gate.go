@@ -288,10 +288,7 @@ func (c *check) header(name string) (string, bool) {
 }
 
 func (c *check) decide(ctx context.Context, view policy.View) {
-	c.doc = document{Document: policy.Document{Subject: c.answer.Subject, Route: c.answer.Route}, read: c.in.Rest}
-	if c.in.Rest != nil {
-		c.doc.Rest = c.doc.members
-	}
+	c.doc = document{Document: policy.Document{Subject: c.answer.Subject, Route: c.answer.Route}, rest: c.in.Rest}
 	decision, err := view.Decide(ctx, view.Entrypoint(), &c.doc, c.began)
 	switch {
 	case c.doc.unread != nil:

@@ -68,9 +68,9 @@ func (r request) inbound(tb testing.TB) proxy.Inbound {
 	}
 	switch {
 	case r.Unread != "":
-		in.Rest = func() (ast.Object, error) { return nil, errors.New(r.Unread) }
+		in.Rest = &proxy.Members{Make: func() (ast.Object, error) { return nil, errors.New(r.Unread) }}
 	case r.Rest != nil:
-		in.Rest = func() (ast.Object, error) { return object(tb, r.Rest), nil }
+		in.Rest = &proxy.Members{Make: func() (ast.Object, error) { return object(tb, r.Rest), nil }}
 	}
 	return in
 }

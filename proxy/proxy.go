@@ -50,14 +50,22 @@ type Inbound struct {
 	// the upstream sees them. nil: there are none.
 	HeaderNames iter.Seq[string]
 	Extensions  map[string]string // Envoy's context_extensions
-	// Rest makes the members of the input document beside subject and route. It is
-	// called only when a policy outside the role library may read them. An error means
-	// that the request cannot be read so far; it is then refused as malformed, and the
-	// text, one word or a few, holds nothing of the request. nil: there are none.
-	Rest func() (ast.Object, error)
+	// Rest is the input document beside subject and route; nil: nothing.
+	Rest Rest
 	// Malformed is why the surface could not read the request ("" when it could):
 	// one word for logs. Such a request is refused before anything is asked.
 	Malformed string
+}
+
+// Rest is what a surface knows of a request beside subject and route, as members of
+// the input document (attributes, parsed_path, …). It is asked only for what a policy
+// may read.
+type Rest interface {
+	// Lookup answers the value at a path, whose first segment names a member, and
+	// whether there is one. The empty path asks for all members, an object. An error
+	// means that this part of the request cannot be read; the request is then refused
+	// as malformed. Its text, a word or a few, holds nothing of the request.
+	Lookup(path ast.Ref) (v ast.Value, found bool, err error)
 }
 
 // Answer is what the gate says to a request: the decision and what a surface needs

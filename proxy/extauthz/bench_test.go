@@ -12,39 +12,50 @@ import (
 	"github.com/rolegate/rolegate/proxy"
 )
 
-const benchBundle = `
+// benchBundle reads the route, and in reads something else of the request.
+func benchBundle(reads string) string {
+	return `
 -- policy.rego --
 package bench
 
-decision := {"allowed": input.route.tenant == "acme", "reason": "allowed", "tenant": "acme", "roles": ["reader"], "valid_until": null}
+decision := {"allowed": input.route.tenant == "acme", "reason": "allowed", "tenant": "acme", "roles": ["reader"], "valid_until": null} if ` + reads + `
 -- entrypoint --
 bench/decision
 -- data.json --
 {"routes": {"docs": {"prefixes": ["/v1/"], "routes": [
   {"id": "doc", "methods": ["GET"], "path": "/v1/{tenant}/documents/{doc}", "resource": "documents", "action": "read", "tenant": "{tenant}", "at": ".documents"}]}}}
 `
+}
 
 // BenchmarkCheck is a check from the message read to the message made, without the
 // transport.
 func BenchmarkCheck(b *testing.B) {
-	g, err := proxy.New(proxy.Config{}, policytest.Engine(b, benchBundle, policy.Config{}), tokens{}, nil, nil, time.Now, zap.NewNop())
-	if err != nil {
-		b.Fatal(err)
-	}
-	s := New(Config{}, g, zap.NewNop())
-	req := checkRequest("/v1/acme/documents/d-17?limit=10", map[string]string{
-		":path": "/v1/acme/documents/d-17?limit=10", ":method": "GET", ":authority": "api.example.com", ":scheme": "https",
-		"authorization": "Bearer " + canary, "accept": "*/*", "accept-encoding": "gzip", "user-agent": "curl/8",
-		"x-forwarded-for": "10.0.0.9", "x-forwarded-proto": "https", "x-request-id": "6f9b",
-	})
-	for g.Check(b.Context(), inbound(req)).Origin != policy.OriginHit {
-		time.Sleep(time.Millisecond)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		r, err := s.Check(b.Context(), req)
-		if err != nil || r.GetStatus().GetCode() != int32(codes.OK) {
-			b.Fatal(r, err)
-		}
+	for name, reads := range map[string]string{
+		"route":  `true`,
+		"header": `input.attributes.request.http.headers["x-forwarded-proto"] == "https"`,
+		"whole":  `count(input.attributes) > 0`,
+	} {
+		b.Run("reads="+name, func(b *testing.B) {
+			g, err := proxy.New(proxy.Config{}, policytest.Engine(b, benchBundle(reads), policy.Config{}), tokens{}, nil, nil, time.Now, zap.NewNop())
+			if err != nil {
+				b.Fatal(err)
+			}
+			s := New(Config{}, g, zap.NewNop())
+			req := checkRequest("/v1/acme/documents/d-17?limit=10", map[string]string{
+				":path": "/v1/acme/documents/d-17?limit=10", ":method": "GET", ":authority": "api.example.com", ":scheme": "https",
+				"authorization": "Bearer " + canary, "accept": "*/*", "accept-encoding": "gzip", "user-agent": "curl/8",
+				"x-forwarded-for": "10.0.0.9", "x-forwarded-proto": "https", "x-request-id": "6f9b",
+			})
+			for g.Check(b.Context(), inbound(req)).Origin != policy.OriginHit {
+				time.Sleep(time.Millisecond)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				r, err := s.Check(b.Context(), req)
+				if err != nil || r.GetStatus().GetCode() != int32(codes.OK) {
+					b.Fatal(r, err)
+				}
+			}
+		})
 	}
 }

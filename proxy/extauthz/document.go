@@ -31,12 +31,7 @@ var errTooLarge = errors.New("attributes too deep or too many")
 // parsed_path, parsed_query and source_principal. The body is not read yet, so
 // parsed_body and truncated_body are absent, as with skip-request-body-parse.
 func document(req *authv3.CheckRequest) (ast.Object, error) {
-	doc := ast.NewObject(
-		member("version", ast.NewObject(
-			member("ext_authz", ast.String("v3")),
-			member("encoding", ast.String("protojson")),
-		)),
-	)
+	doc := ast.NewObject(member("version", version()))
 	put := func(key string, v ast.Value) { doc.Insert(ast.InternedTerm(key), ast.NewTerm(v)) }
 
 	attributes := req.GetAttributes()
@@ -59,6 +54,10 @@ func document(req *authv3.CheckRequest) (ast.Object, error) {
 	put("parsed_path", path)
 	put("parsed_query", query)
 	return doc, nil
+}
+
+func version() ast.Value {
+	return ast.NewObject(member("ext_authz", ast.String("v3")), member("encoding", ast.String("protojson")))
 }
 
 // joined gives raw headers the joined form as well, so that policies written for it
@@ -123,12 +122,18 @@ func (w *walk) message(m protoreflect.Message, depth int) ast.Object {
 		o.Insert(ast.InternedTerm(f.JSONName()), ast.NewTerm(w.field(f, v, depth+1)))
 		return !w.exceeded
 	})
-	if http, ok := m.Interface().(*authv3.AttributeContext_HttpRequest); ok && len(http.GetHeaders()) == 0 {
-		if raw := http.GetHeaderMap().GetHeaders(); len(raw) > 0 {
-			o.Insert(ast.InternedTerm("headers"), ast.NewTerm(joined(raw)))
-		}
+	if raw := rawOnly(m); len(raw) > 0 {
+		o.Insert(ast.InternedTerm("headers"), ast.NewTerm(joined(raw)))
 	}
 	return o
+}
+
+// rawOnly answers the raw headers of a message that has some and no others.
+func rawOnly(m protoreflect.Message) []*corev3.HeaderValue {
+	if http, ok := m.Interface().(*authv3.AttributeContext_HttpRequest); ok && len(http.GetHeaders()) == 0 {
+		return http.GetHeaderMap().GetHeaders()
+	}
+	return nil
 }
 
 func (w *walk) field(f protoreflect.FieldDescriptor, v protoreflect.Value, depth int) ast.Value {

@@ -99,7 +99,7 @@ func TestRequests(t *testing.T) {
 			"protocol": in.Protocol, "method": in.Method, "host": in.Host, "path": in.Path,
 			"principal": in.Credentials.Principal, "headers": headers, "extensions": in.Extensions, "malformed": in.Malformed,
 		}
-		rest, err := in.Rest()
+		rest, _, err := in.Rest.Lookup(nil)
 		if err != nil {
 			shown["unread"] = err.Error()
 		} else if shown["rest"], err = ast.JSON(rest); err != nil {

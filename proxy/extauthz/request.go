@@ -6,7 +6,6 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/rolegate/rolegate/proxy"
 )
@@ -34,7 +33,7 @@ func inbound(req *authv3.CheckRequest) proxy.Inbound {
 			Principal: attributes.GetSource().GetPrincipal(),
 		},
 		HeaderNames: headerNames(http),
-		Rest:        func() (ast.Object, error) { return document(req) },
+		Rest:        rest{req},
 	}
 	switch {
 	case attributes == nil:

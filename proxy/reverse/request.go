@@ -30,7 +30,7 @@ func inbound(r *http.Request) proxy.Inbound {
 		Path:        r.RequestURI,
 		Credentials: proxy.Credentials{Headers: headers(r.Header), Principal: principal(r)},
 		HeaderNames: maps.Keys(r.Header),
-		Rest:        func() (ast.Object, error) { return document(r) },
+		Rest:        &proxy.Members{Make: func() (ast.Object, error) { return document(r) }},
 		Malformed:   malformed(r),
 	}
 }

@@ -1,0 +1,156 @@
+package extauthz
+
+import (
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/rolegate/rolegate/proxy"
+)
+
+// rest reads single values straight from the message: an answer from memory needs a
+// few of them, and the whole document would cost more than the answer. What it finds
+// is what [document] holds there.
+type rest struct{ req *authv3.CheckRequest }
+
+// Lookup implements [proxy.Rest].
+func (r rest) Lookup(path ast.Ref) (ast.Value, bool, error) {
+	if len(path) == 0 {
+		doc, err := document(r.req)
+		return doc, err == nil, err
+	}
+	attributes := r.req.GetAttributes()
+	head, _ := path[0].Value.(ast.String)
+	switch below := path[1:]; {
+	case head == "version":
+		return within(version(), below)
+	case attributes == nil:
+		return nil, false, nil
+	case head == "attributes":
+		w := walk{left: maxNodes}
+		v, found := w.find(attributes.ProtoReflect(), below)
+		if w.exceeded {
+			return nil, false, errTooLarge
+		}
+		return v, found, nil
+	case head == "source_principal" && attributes.GetSource().GetPrincipal() != "":
+		return within(ast.String(attributes.GetSource().GetPrincipal()), below)
+	case head == "parsed_path" || head == "parsed_query":
+		segments, query, err := proxy.ParsedTarget(attributes.GetRequest().GetHttp().GetPath())
+		if err != nil {
+			return nil, false, err
+		}
+		if head == "parsed_path" {
+			return within(segments, below)
+		}
+		return within(query, below)
+	default:
+		return nil, false, nil
+	}
+}
+
+func within(v ast.Value, path ast.Ref) (ast.Value, bool, error) {
+	if len(path) == 0 {
+		return v, true, nil
+	}
+	found, err := v.Find(path)
+	return found, err == nil, nil
+}
+
+// find goes down a message by JSON names, and makes only the value at the end.
+func (w *walk) find(m protoreflect.Message, path ast.Ref) (ast.Value, bool) {
+	if len(path) == 0 {
+		return w.message(m, 0), true
+	}
+	name, ok := text(path[0])
+	if !ok {
+		return nil, false
+	}
+	if raw := rawOnly(m); len(raw) > 0 && name == "headers" {
+		v, found, _ := within(joined(raw), path[1:])
+		return v, found
+	}
+	f := m.Descriptor().Fields().ByJSONName(name)
+	if f == nil || !m.Has(f) {
+		return nil, false
+	}
+	v, path := m.Get(f), path[1:]
+	if len(path) == 0 {
+		return w.field(f, v, 0), true
+	}
+	switch {
+	case f.IsMap():
+		key, ok := text(path[0])
+		if !ok || !v.Map().Has(protoreflect.ValueOfString(key).MapKey()) {
+			return nil, false
+		}
+		return w.findIn(f.MapValue(), v.Map().Get(protoreflect.ValueOfString(key).MapKey()), path[1:])
+	case f.IsList():
+		i, ok := index(path[0], v.List().Len())
+		if !ok {
+			return nil, false
+		}
+		return w.findIn(f, v.List().Get(i), path[1:])
+	default:
+		return w.findIn(f, v, path)
+	}
+}
+
+// findIn goes down a single value.
+func (w *walk) findIn(f protoreflect.FieldDescriptor, v protoreflect.Value, path ast.Ref) (ast.Value, bool) {
+	if len(path) == 0 {
+		return w.single(f, v, 0), true
+	}
+	if f.Message() == nil {
+		return nil, false
+	}
+	if s, ok := v.Message().Interface().(*structpb.Struct); ok {
+		return w.findMember(s, path)
+	}
+	return w.find(v.Message(), path)
+}
+
+func (w *walk) findMember(s *structpb.Struct, path ast.Ref) (ast.Value, bool) {
+	key, ok := text(path[0])
+	if !ok {
+		return nil, false
+	}
+	v, ok := s.GetFields()[key]
+	if !ok {
+		return nil, false
+	}
+	return w.findValue(v, path[1:])
+}
+
+func (w *walk) findValue(v *structpb.Value, path ast.Ref) (ast.Value, bool) {
+	if len(path) == 0 {
+		return w.value(v, 0), true
+	}
+	switch kind := v.GetKind().(type) {
+	case *structpb.Value_StructValue:
+		return w.findMember(kind.StructValue, path)
+	case *structpb.Value_ListValue:
+		i, ok := index(path[0], len(kind.ListValue.GetValues()))
+		if !ok {
+			return nil, false
+		}
+		return w.findValue(kind.ListValue.GetValues()[i], path[1:])
+	default:
+		return nil, false
+	}
+}
+
+func text(t *ast.Term) (string, bool) {
+	s, ok := t.Value.(ast.String)
+	return string(s), ok
+}
+
+func index(t *ast.Term, length int) (int, bool) {
+	n, ok := t.Value.(ast.Number)
+	if !ok {
+		return 0, false
+	}
+	i, ok := n.Int()
+	return i, ok && i >= 0 && i < length
+}

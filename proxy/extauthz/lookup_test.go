@@ -1,0 +1,77 @@
+package extauthz
+
+import (
+	"path/filepath"
+	"testing"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/rogpeppe/go-internal/txtar"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+// TestLookupFindsWhatTheDocumentHolds asks each request of the cases for every path of
+// its document, and for paths beside them.
+func TestLookupFindsWhatTheDocumentHolds(t *testing.T) {
+	files, err := filepath.Glob("testdata/requests/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	asked := 0
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := &authv3.CheckRequest{}
+		if err := protojson.Unmarshal(archive.Files[0].Data, req); err != nil {
+			t.Fatal(err)
+		}
+		doc, err := document(req)
+		if err != nil {
+			continue
+		}
+		for _, path := range pathsOf(doc, nil) {
+			for _, beside := range []*ast.Term{nil, ast.StringTerm("absent"), ast.StringTerm(""), ast.InternedTerm(0), ast.InternedTerm(-1), ast.InternedTerm(99), ast.InternedTerm(true)} {
+				p := path
+				if beside != nil {
+					p = path.Append(beside)
+				}
+				asked++
+				want, err := doc.Find(p)
+				got, found, unread := rest{req}.Lookup(p)
+				if unread != nil || found != (err == nil) || found && want.Compare(got) != 0 {
+					t.Errorf("%s: %s: got %v, %v, %v, want %v, %v", file, p, got, found, unread, want, err)
+				}
+			}
+		}
+	}
+	if asked < 500 {
+		t.Errorf("asked for %d paths only", asked)
+	}
+}
+
+// pathsOf lists the path of every value below v, v's own included unless it is empty.
+func pathsOf(v ast.Value, at ast.Ref) (paths []ast.Ref) {
+	if len(at) > 0 {
+		paths = append(paths, at)
+	}
+	switch v := v.(type) {
+	case ast.Object:
+		v.Foreach(func(k, member *ast.Term) { paths = append(paths, pathsOf(member.Value, at.Append(k))...) })
+	case *ast.Array:
+		for i := range v.Len() {
+			paths = append(paths, pathsOf(v.Elem(i).Value, at.Append(ast.InternedTerm(i)))...)
+		}
+	}
+	return paths
+}
+
+func TestLookupRefusesWhatItCannotRead(t *testing.T) {
+	req := checkRequest("/a?x=1;y=2", nil)
+	for path, refused := range map[string]bool{"parsed_query": true, "parsed_path": true, "attributes": false, "version": false, "nothing": false} {
+		if _, _, err := (rest{req}).Lookup(ast.Ref{ast.StringTerm(path)}); (err != nil) != refused {
+			t.Errorf("%s: got error %v, want one: %t", path, err, refused)
+		}
+	}
+}
