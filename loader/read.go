@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -25,22 +24,13 @@ type Set struct {
 }
 
 // Changed checks what may not change between two versions of data.rbac: old is the one
-// before. The problems are those that the set does not have on its own.
+// before.
 func (s Set) Changed(ctx context.Context, old map[string]any) (policy.Problems, error) {
-	alone, err := s.Snapshot.Validate(ctx, nil)
+	found, err := s.Snapshot.ValidateChange(ctx, old)
 	if err != nil {
 		return nil, err
 	}
-	both, err := s.Snapshot.Validate(ctx, old)
-	if err != nil {
-		return nil, err
-	}
-	known := map[string]bool{}
-	for _, p := range alone {
-		known[p.String()] = true
-	}
-	both = slices.DeleteFunc(both, func(p policy.Problem) bool { return known[p.String()] })
-	return place(both, s.bundles), nil
+	return place(found, s.bundles), nil
 }
 
 // Read reads the bundles of a directory once and compiles them: what Run does

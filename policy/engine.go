@@ -105,6 +105,9 @@ func (e *Engine) Install(s *Snapshot) uint64 {
 	e.install.Lock()
 	defer e.install.Unlock()
 	next := &installed{Snapshot: s, generation: 1}
+	if q, err := s.query(context.Background(), s.entrypoint); err == nil {
+		q.analysis() // now, so that no request waits for it
+	}
 	if last := e.current.Load(); last != nil {
 		next.generation = last.generation + 1
 	}
@@ -213,7 +216,7 @@ func (v View) decide(ctx context.Context, entrypoint string, in Input, now time.
 		f, err := v.alone(ctx, q, whole, now)
 		return f.decision(OriginBypass), err
 	}
-	values := q.plan.Read(in)
+	values := q.analysis().plan.Read(in)
 	d, err := v.answer(ctx, q, values, now)
 	if err == nil && v.engine.auditDue() {
 		return v.audit(ctx, q, in, d, now)
@@ -223,12 +226,13 @@ func (v View) decide(ctx context.Context, entrypoint string, in Input, now time.
 
 // answer decides on what the plan read: from memory, or by evaluating exactly that.
 func (v View) answer(ctx context.Context, q *query, values []footprint.Value, now time.Time) (Decision, error) {
-	if q.reuse.Bypass != "" {
+	a := q.analysis()
+	if a.reuse.Bypass != "" {
 		if err := ctx.Err(); err != nil {
 			return Decision{}, err // nobody waits for this answer any more
 		}
 		v.engine.counts.bypassed.Add(1)
-		f, err := v.alone(ctx, q, q.plan.Build(values), now)
+		f, err := v.alone(ctx, q, a.plan.Build(values), now)
 		return f.decision(OriginBypass), err
 	}
 	key := v.key(q, values)
@@ -239,7 +243,7 @@ func (v View) answer(ctx context.Context, q *query, values []footprint.Value, no
 	if err := ctx.Err(); err != nil {
 		return Decision{}, err
 	}
-	return v.miss(ctx, q, key, q.plan.Build(values), now)
+	return v.miss(ctx, q, key, a.plan.Build(values), now)
 }
 
 // key is everything that an answer depends on beside the clock, as bytes from which
@@ -248,7 +252,7 @@ func (v View) key(q *query, values []footprint.Value) string {
 	b := make([]byte, 0, keyBytes)
 	b = binary.AppendUvarint(b, v.at.generation)
 	b = footprint.AppendString(b, q.entrypoint)
-	return string(q.plan.AppendKey(b, values))
+	return string(q.analysis().plan.AppendKey(b, values))
 }
 
 // miss evaluates once for all callers that ask the same at the same time. A caller
@@ -323,7 +327,7 @@ func (v View) evaluate(ctx context.Context, q *query, key string, doc ast.Value,
 	}
 	d.Generation = v.at.generation
 	f := &finding{key: key, generation: v.at.generation, evaluated: now, answer: d}
-	if key != "" && (bounded || !q.reuse.Clock) {
+	if key != "" && (bounded || !q.analysis().reuse.Clock) {
 		v.engine.memory.put(f, now)
 	}
 	return f, nil

@@ -360,7 +360,7 @@ func TestAnAuditThatFindsADifferenceDeniesAndDistrusts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q.plan = (&footprint.Footprint{}).Plan() // an analysis that missed every path
+	q.analysis = func() analysis { return analysis{plan: (&footprint.Footprint{}).Plan()} } // one that missed every path
 	e.Install(s)
 	for i := range 3 {
 		d, err := e.View().Decide(t.Context(), DefaultEntrypoint, header("yes", "1"), time.UnixMilli(7))

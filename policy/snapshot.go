@@ -59,12 +59,17 @@ type Snapshot struct {
 type query struct {
 	entrypoint string
 	prepared   rego.PreparedEvalQuery
-	footprint  *footprint.Footprint
-	plan       *footprint.Plan
-	reuse      Reuse
+	analysis   func() analysis // made at first use: tools that only evaluate do without
 	// distrusted is set when an audit found the footprint wanting: from then on the
 	// entry point sees whole inputs and nothing is remembered.
 	distrusted atomic.Bool
+}
+
+// analysis is what an entry point can read, and what follows from that.
+type analysis struct {
+	footprint *footprint.Footprint
+	plan      *footprint.Plan
+	reuse     Reuse
 }
 
 // ErrEntrypoint means that no rule or data stands at an entry point.
@@ -248,11 +253,10 @@ func (s *Snapshot) query(ctx context.Context, entrypoint string) (*query, error)
 	if err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", entrypoint, err)
 	}
-	reads := footprint.Analyze(s.compiler, ref, s.constant)
-	q := &query{
-		entrypoint: entrypoint, prepared: prepared,
-		footprint: reads, plan: reads.Plan(), reuse: reuseOf(s.compiler, reads),
-	}
+	q := &query{entrypoint: entrypoint, prepared: prepared, analysis: sync.OnceValue(func() analysis {
+		reads := footprint.Analyze(s.compiler, ref, s.constant)
+		return analysis{reads, reads.Plan(), reuseOf(s.compiler, reads)}
+	})}
 	s.queries[entrypoint] = q
 	return q, nil
 }
@@ -298,7 +302,8 @@ func (s *Snapshot) Footprint(ctx context.Context, entrypoint string) (*footprint
 	if err != nil {
 		return nil, Reuse{}, err
 	}
-	return q.footprint, q.reuse, nil
+	a := q.analysis()
+	return a.footprint, a.reuse, nil
 }
 
 // entrypointRef is data.a.b for "a/b". Dots stay inside a segment.
@@ -336,11 +341,24 @@ func (s *Snapshot) eval(ctx context.Context, q *query, in ast.Value, now time.Ti
 }
 
 // Validate runs the library's checks of roles, tenants, rules and the other
-// documents (members are checked by who reads them). old is data.rbac as it was
-// before, for the checks of what may not change; nil: there is none. The error means
-// that the checks could not be run.
-func (s *Snapshot) Validate(ctx context.Context, old map[string]any) (Problems, error) {
-	const entrypoint = "rolegate/admin/validation"
+// documents; members are checked by who reads them. The error means that the checks
+// could not be run.
+func (s *Snapshot) Validate(ctx context.Context) (Problems, error) {
+	return s.problems(ctx, "rolegate/admin/validation", nil)
+}
+
+// ValidateChange runs the library's checks of what may not change. old is data.rbac
+// as it was before.
+func (s *Snapshot) ValidateChange(ctx context.Context, old map[string]any) (Problems, error) {
+	doc, err := ast.InterfaceToValue(map[string]any{"old": old})
+	if err != nil {
+		return nil, fmt.Errorf("read the data of before: %w", err)
+	}
+	return s.problems(ctx, "rolegate/admin/change_validation", doc)
+}
+
+// problems reads what a check of the library found.
+func (s *Snapshot) problems(ctx context.Context, entrypoint string, in ast.Value) (Problems, error) {
 	q, err := s.query(ctx, entrypoint)
 	if errors.Is(err, errEntrypoint) {
 		return nil, nil // a policy set without the library has no roles to check
@@ -348,15 +366,7 @@ func (s *Snapshot) Validate(ctx context.Context, old map[string]any) (Problems, 
 	if err != nil {
 		return nil, err
 	}
-	input := map[string]any{}
-	if old != nil {
-		input["old"] = old
-	}
-	doc, err := ast.InterfaceToValue(input)
-	if err != nil {
-		return nil, fmt.Errorf("read the data of before: %w", err)
-	}
-	v, err := s.eval(ctx, q, doc, time.Time{})
+	v, err := s.eval(ctx, q, in, time.Time{})
 	if err != nil {
 		return nil, fmt.Errorf("check the roles: %w", err)
 	}

@@ -136,7 +136,7 @@ func (r *Runner) answer(ctx context.Context, view policy.View, c Case) (any, err
 	case "validate":
 		return problems(ctx, view, map[string]any{}, at, "rolegate/admin/validation", "rolegate/admin/member_validation")
 	case "validate_change":
-		return problems(ctx, view, map[string]any{"old": c.Old}, at, "rolegate/admin/validation")
+		return problems(ctx, view, map[string]any{"old": c.Old}, at, "rolegate/admin/change_validation")
 	}
 	request, err := ast.InterfaceToValue(without(c.Request, "time"))
 	if err != nil {

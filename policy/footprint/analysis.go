@@ -32,8 +32,8 @@ type analysis struct {
 	constant func(ast.Ref) ast.Value
 
 	root    *place
-	points  map[name]*places // what a name can stand for
-	escaped map[name]bool    // names whose places are read in full
+	points  map[name]*places       // what a name can stand for
+	escaped map[name]*ast.Location // names whose places are read in full, and what made it so
 	reached map[*ast.Rule]*occurrences
 	order   []*ast.Rule
 	mocked  map[string]bool // targets of `with` outside the input
@@ -52,7 +52,7 @@ func Analyze(c *ast.Compiler, entrypoint ast.Ref, constant func(ast.Ref) ast.Val
 		constant: constant,
 		root:     &place{children: map[string]*place{}},
 		points:   map[name]*places{},
-		escaped:  map[name]bool{},
+		escaped:  map[name]*ast.Location{},
 		reached:  map[*ast.Rule]*occurrences{},
 		mocked:   map[string]bool{},
 		calls:    map[string]*Call{},
@@ -91,6 +91,11 @@ func (a *analysis) child(p *place, key *ast.Term) *place {
 		a.raise(p, Full)
 		return p
 	}
+	if n, ok := key.Value.(ast.Number); ok {
+		if i, ok := n.Int(); ok {
+			key = ast.IntNumberTerm(i) // -0 is 0
+		}
+	}
 	k := key.Value.String()
 	c := p.children[k]
 	if c == nil {
@@ -122,9 +127,19 @@ func (a *analysis) flow(dst name, src *places) {
 	if len(s.list) > maxAliases {
 		a.escapeName(dst)
 	}
-	if a.escaped[dst] {
-		a.readAll(s)
+	a.readEscaped(dst)
+}
+
+// readEscaped reads in full what an escaped name stands for.
+func (a *analysis) readEscaped(n name) {
+	at, ok := a.escaped[n]
+	if !ok {
+		return
 	}
+	here := a.at
+	a.at = at
+	a.readAll(a.pointsTo(n))
+	a.at = here
 }
 
 // readAll reads places in full.
@@ -136,11 +151,11 @@ func (a *analysis) readAll(s *places) {
 
 // escapeName reads in full all that a name stands for, now and later.
 func (a *analysis) escapeName(n name) {
-	if !a.escaped[n] {
-		a.escaped[n] = true
+	if _, ok := a.escaped[n]; !ok {
+		a.escaped[n] = a.at
 		a.changed = true
 	}
-	a.readAll(a.pointsTo(n))
+	a.readEscaped(n)
 }
 
 // escapeValue reads in full the values that a rule and its else branches give.
@@ -179,32 +194,32 @@ func (a *analysis) rule(r *ast.Rule) {
 		}
 	}
 	a.value(r, o)
-	for v, n := range o.binding {
-		if n > 1 {
+	for _, v := range slices.Sorted(maps.Keys(o.binding)) {
+		if o.binding[v] > 1 {
+			a.at = o.meets[v]
 			a.escapeName(name{r, v})
 		}
 	}
 	a.body(r, r.Body)
 }
 
-// value follows what a rule's head gives. Several definitions of one document, and
-// partial documents, are compared or iterated: their values are read.
+// value follows what a rule's head gives. The values of several definitions of one
+// document and of several solutions of one body are compared, those of partial
+// documents are iterated: all of them are read.
 func (a *analysis) value(r *ast.Rule, o *occurrences) {
 	result := name{r, ""}
 	if t := r.Head.Value; t != nil {
 		switch v := t.Value.(type) {
 		case ast.Var:
 			a.flow(result, a.pointsTo(name{r, v}))
-			if o.binding[v] > 1 {
-				a.escape(r, t)
-			}
 		case ast.Ref:
 			a.flow(result, a.resolve(r, v))
 		default:
 			a.escape(r, t)
 		}
 	}
-	if o.several || r.Head.RuleKind() != ast.SingleValue || !r.Ref().IsGround() {
+	several := o.several || r.Head.Value != nil && !o.fixed.term(r.Head.Value)
+	if several || r.Head.RuleKind() != ast.SingleValue || !r.Ref().IsGround() {
 		a.escapeName(result)
 	}
 }

@@ -88,11 +88,27 @@ func (a *analysis) call(r *ast.Rule, e *ast.Expr, terms []*ast.Term) {
 		a.function(r, op, terms[1:])
 	default:
 		a.builtin(op.String())
-		if !a.objectGet(r, op.String(), terms[1:]) {
+		if !a.followed(r, op.String(), terms[1:]) {
 			for _, t := range terms[1:] {
 				a.escape(r, t)
 			}
 		}
+	}
+}
+
+// followed says whether a builtin was one that reads less than all of its operands.
+func (a *analysis) followed(r *ast.Rule, builtin string, operands []*ast.Term) bool {
+	if a.mocked[builtin] {
+		return false
+	}
+	switch builtin {
+	case ast.ObjectGet.Name:
+		return a.objectGet(r, operands)
+	case ast.TypeNameBuiltin.Name, ast.IsObject.Name, ast.IsArray.Name, ast.IsString.Name, ast.IsNumber.Name,
+		ast.IsBoolean.Name, ast.IsNull.Name, ast.IsSet.Name:
+		return a.typeTest(r, operands)
+	default:
+		return false
 	}
 }
 
@@ -167,49 +183,84 @@ func (a *analysis) output(r *ast.Rule, rules []*ast.Rule, t *ast.Term) {
 	}
 }
 
-// objectGet follows object.get(x, constant path, default): it reads that path, and
-// whether x is an object at all, for it fails when x is not one.
-func (a *analysis) objectGet(r *ast.Rule, builtin string, operands []*ast.Term) bool {
-	if builtin != ast.ObjectGet.Name || len(operands) < 3 || a.mocked[builtin] {
+// objectGet follows object.get(x, constant path, default): it reads whether x is an
+// object at all, for it fails when x is not one, and whether that path is there. The
+// output stands for what is found there, or for the default.
+func (a *analysis) objectGet(r *ast.Rule, operands []*ast.Term) bool {
+	if len(operands) < 3 {
 		return false
 	}
 	alias, ok := a.alias(r, operands[0])
 	if !ok {
 		return false
 	}
-	keys, ok := constantPath(operands[1])
+	keys, ok := a.constantPath(r, operands[1])
 	if !ok {
 		return false
 	}
+	found := &places{}
 	for _, p := range alias.list {
 		a.raise(p, Type)
 		for _, k := range keys {
 			p = a.child(p, k)
 		}
-		a.raise(p, Full)
+		a.raise(p, Defined)
+		found.add(p)
 	}
-	for _, t := range operands[2:] {
+	if otherwise, ok := a.alias(r, operands[2]); ok {
+		for _, p := range otherwise.list {
+			found.add(p)
+		}
+	} else {
+		a.escape(r, operands[2])
+	}
+	if len(operands) == 4 {
+		if v, ok := operands[3].Value.(ast.Var); ok && a.reached[r] != nil && a.reached[r].binding[v] == 1 {
+			a.flow(name{r, v}, found)
+			return true
+		}
+		a.escape(r, operands[3])
+	}
+	a.readAll(found)
+	return true
+}
+
+// typeTest follows a builtin that reads the type of its operand alone.
+func (a *analysis) typeTest(r *ast.Rule, operands []*ast.Term) bool {
+	if len(operands) == 0 {
+		return false
+	}
+	alias, ok := a.alias(r, operands[0])
+	if !ok {
+		return false
+	}
+	for _, p := range alias.list {
+		a.raise(p, Type)
+	}
+	for _, t := range operands[1:] {
 		a.escape(r, t)
 	}
 	return true
 }
 
-func constantPath(t *ast.Term) ([]*ast.Term, bool) {
-	switch v := t.Value.(type) {
-	case ast.String:
-		return []*ast.Term{t}, true
-	case *ast.Array:
-		keys := make([]*ast.Term, 0, v.Len())
-		for i := range v.Len() {
-			if _, ok := v.Elem(i).Value.(ast.String); !ok {
-				return nil, false
-			}
-			keys = append(keys, v.Elem(i))
-		}
-		return keys, len(keys) > 0
-	default:
-		return nil, false
+// constantPath answers the string keys that the second operand of object.get stands for.
+func (a *analysis) constantPath(r *ast.Rule, t *ast.Term) ([]*ast.Term, bool) {
+	path, ok := t.Value.(*ast.Array)
+	if !ok {
+		path = ast.NewArray(t)
 	}
+	keys := make([]*ast.Term, 0, path.Len())
+	for i := range path.Len() {
+		k := a.constantKey(r, path.Elem(i))
+		if k == nil {
+			return nil, false
+		}
+		if _, ok := k.Value.(ast.String); !ok {
+			return nil, false
+		}
+		keys = append(keys, k)
+	}
+	return keys, len(keys) > 0
 }
 
 // unify looks at an equality. It is an edge between names only where one side has

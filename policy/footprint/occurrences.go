@@ -7,10 +7,15 @@ type occurrences struct {
 	// binding counts, for each variable, the places that can bind or compare it. With
 	// exactly one the variable is a name for what is bound there; with more, values meet.
 	binding map[ast.Var]int
+	// meets is, for each variable, the last of those places.
+	meets map[ast.Var]*ast.Location
 	// copies names, for an equality of two variables, the one that only copies the other.
 	copies map[*ast.Expr]ast.Var
-	// constants are variables whose only definition is a ground reference into data.
-	constants map[ast.Var]ast.Ref
+	// constants are variables that were bound to a scalar or to a ground reference into
+	// data; they are constants if nothing else binds them.
+	constants map[ast.Var]*ast.Term
+	// fixed are the variables that have one value in all solutions of the body.
+	fixed fixed
 	// several: the document that the rule defines has more than one definition, so that
 	// their values are compared.
 	several bool
@@ -23,14 +28,15 @@ type pair struct {
 }
 
 func (a *analysis) occurrencesOf(r *ast.Rule) *occurrences {
-	o := &occurrences{binding: map[ast.Var]int{}, copies: map[*ast.Expr]ast.Var{}, constants: map[ast.Var]ast.Ref{}}
+	o := &occurrences{
+		binding: map[ast.Var]int{}, meets: map[ast.Var]*ast.Location{}, copies: map[*ast.Expr]ast.Var{},
+		constants: map[ast.Var]*ast.Term{}, fixed: a.fixedOf(r),
+	}
 	for _, arg := range r.Head.Args {
-		if v, ok := arg.Value.(ast.Var); ok {
-			o.binding[v]++
-		}
+		o.bind(arg, r.Location)
 	}
 	var pairs []pair
-	ast.NewGenericVisitor(func(x any) bool {
+	closures := ast.NewGenericVisitor(func(x any) bool {
 		e, ok := x.(*ast.Expr)
 		if !ok {
 			return false
@@ -45,12 +51,12 @@ func (a *analysis) occurrencesOf(r *ast.Rule) *occurrences {
 				pairs = append(pairs, p)
 			}
 		case a.hasOutput(terms):
-			if v, ok := terms[len(terms)-1].Value.(ast.Var); ok {
-				o.binding[v]++
-			}
+			o.bind(terms[len(terms)-1], e.Location)
 		}
 		return false
-	}).Walk(r.Body)
+	})
+	closures.Walk(r.Head)
+	closures.Walk(r.Body)
 	o.settle(pairs)
 
 	definitions := 0
@@ -63,19 +69,33 @@ func (a *analysis) occurrencesOf(r *ast.Rule) *occurrences {
 	return o
 }
 
+// bind counts an occurrence of a term that, if it is a variable, is bound or compared there.
+func (o *occurrences) bind(t *ast.Term, at *ast.Location) {
+	if v, ok := t.Value.(ast.Var); ok {
+		o.binding[v]++
+		o.meets[v] = at
+	}
+}
+
 func (o *occurrences) equality(e *ast.Expr, left, right *ast.Term) (pair, bool) {
+	o.bind(left, e.Location)
+	o.bind(right, e.Location)
 	l, isLeft := left.Value.(ast.Var)
 	r, isRight := right.Value.(ast.Var)
-	if isLeft {
-		o.binding[l]++
+	if isLeft && constant(right) {
+		o.constants[l] = right
 	}
-	if isRight {
-		o.binding[r]++
-	}
-	if ref, ok := right.Value.(ast.Ref); ok && isLeft && ref.IsGround() && ref[0].Equal(ast.DefaultRootDocument) {
-		o.constants[l] = ref
+	if isRight && constant(left) {
+		o.constants[r] = left
 	}
 	return pair{e, l, r}, isLeft && isRight
+}
+
+// constant says whether a term may be one for a generation of data: a scalar, or a
+// ground reference into data.
+func constant(t *ast.Term) bool {
+	ref, ok := t.Value.(ast.Ref)
+	return ast.IsScalar(t.Value) || ok && ref.IsGround() && ref[0].Equal(ast.DefaultRootDocument)
 }
 
 // hasOutput says whether a call's last operand receives its result. Of a function

@@ -15,7 +15,7 @@ func (a *analysis) alias(r *ast.Rule, t *ast.Term) (*places, bool) {
 }
 
 // resolve answers the places that a reference stands for. That they are there has
-// then been observed.
+// then been observed. (What a name stands for was observed when it got its name.)
 func (a *analysis) resolve(r *ast.Rule, ref ast.Ref) *places {
 	var base places
 	rest := ref[1:]
@@ -43,7 +43,6 @@ func (a *analysis) resolve(r *ast.Rule, ref ast.Ref) *places {
 	}
 	found := &places{}
 	for _, p := range base.list {
-		a.raise(p, Defined)
 		if p = a.follow(r, p, rest); p != nil {
 			a.raise(p, Defined)
 			found.add(p)
@@ -72,13 +71,17 @@ func (a *analysis) constantKey(r *ast.Rule, t *ast.Term) *ast.Term {
 	case ast.String, ast.Number, ast.Boolean, ast.Null:
 		return t
 	case ast.Var:
-		if o := a.reached[r]; o != nil && o.binding[v] == 1 {
-			if ref, ok := o.constants[v]; ok {
-				return a.constantKey(r, ast.NewTerm(ref))
-			}
+		if o := a.reached[r]; o != nil && o.binding[v] == 1 && o.constants[v] != nil {
+			return a.constantKey(r, o.constants[v])
 		}
 	case ast.Ref:
-		if a.constant == nil || len(a.mocked) > 0 || !v[0].Equal(ast.DefaultRootDocument) || !v.IsGround() || len(a.rulesFor(v)) > 0 {
+		if len(a.mocked) > 0 || !v[0].Equal(ast.DefaultRootDocument) || !v.IsGround() {
+			return nil
+		}
+		if rules := a.rulesFor(v); len(rules) > 0 {
+			return constantRule(rules, v)
+		}
+		if a.constant == nil {
 			return nil
 		}
 		if x := a.constant(v); x != nil && ast.IsScalar(x) {
@@ -86,6 +89,18 @@ func (a *analysis) constantKey(r *ast.Rule, t *ast.Term) *ast.Term {
 		}
 	}
 	return nil
+}
+
+// constantRule answers the scalar that a document is defined as, without conditions.
+func constantRule(rules []*ast.Rule, ref ast.Ref) *ast.Term {
+	r := rules[0]
+	if len(rules) > 1 || r.Else != nil || len(r.Head.Args) > 0 || r.Head.RuleKind() != ast.SingleValue || !r.Ref().Equal(ref) {
+		return nil
+	}
+	if r.Head.Value == nil || !ast.IsScalar(r.Head.Value.Value) || !r.Body.Equal(ast.NewBody(ast.NewExpr(ast.BooleanTerm(true)))) {
+		return nil
+	}
+	return r.Head.Value
 }
 
 func (a *analysis) rulesFor(ref ast.Ref) []*ast.Rule {

@@ -1,0 +1,136 @@
+package footprint
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/rolegate/rolegate/internal/lab/policies"
+)
+
+// tally counts over many policies.
+type tally struct {
+	written, compiled, live, whole, pairs, livePairs atomic.Int64
+}
+
+func (t *tally) String() string {
+	return fmt.Sprintf("written %d, compiled %d, live %d (of those %d read the whole input), pairs with one key %d (of live policies %d)",
+		t.written.Load(), t.compiled.Load(), t.live.Load(), t.whole.Load(), t.pairs.Load(), t.livePairs.Load())
+}
+
+// TestRandomPoliciesDecideByTheirKeysAlone asks random policies about random inputs and
+// their neighbors. ROLEGATE_PAIRS sets how many pairs of different inputs with equal keys
+// are decided, ROLEGATE_POLICIES how many policies whose decision depends on the input,
+// ROLEGATE_SEED where it begins.
+func TestRandomPoliciesDecideByTheirKeysAlone(t *testing.T) {
+	t.Parallel()
+	pairs, live, seed := number(t, "ROLEGATE_PAIRS", 40_000), number(t, "ROLEGATE_POLICIES", 150), number(t, "ROLEGATE_SEED", 1)
+	perPolicy := pairs/live + 1
+	var sum tally
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for !t.Failed() && (sum.live.Load() < live || sum.livePairs.Load() < pairs) {
+				probe(t, &sum, uint64(seed), uint64(next.Add(1)), perPolicy)
+			}
+		})
+	}
+	workers.Wait()
+	t.Log(sum.String())
+}
+
+func number(t *testing.T, name string, otherwise int64) int64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// probe writes one policy and compares until it has seen enough pairs, or that the
+// policy has none.
+func probe(t *testing.T, sum *tally, seed, n uint64, pairs int64) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	r := rand.New(rand.NewPCG(seed, n))
+	policy := policies.Random(r)
+	sum.written.Add(1)
+	modules, err := parse(policy.Modules, ast.RegoV1)
+	if err != nil {
+		return
+	}
+	s, err := newSpecimen(ctx, modules, policy.Data, policy.Entrypoint)
+	if err != nil {
+		return
+	}
+	sum.compiled.Add(1)
+	var seen int64
+	isLive := false
+	for round := 0; seen < pairs && round < 60; round++ {
+		questions := s.ask(ctx, inputs(r, policy.Vocabulary, nil, 20, 6))
+		v := s.compare(ctx, s.plan, questions)
+		if v.fault != "" {
+			t.Errorf("seed %d policy %d: %s\nfootprint %s\n%s", seed, n, v.fault, brief(s.footprint), source(policy.Modules))
+			return
+		}
+		seen += int64(v.pairs)
+		isLive = isLive || varied(questions)
+		if round == 2 && !isLive {
+			break
+		}
+	}
+	sum.pairs.Add(seen)
+	if isLive {
+		sum.live.Add(1)
+		sum.livePairs.Add(seen)
+		if len(s.footprint.Paths) == 1 && len(s.footprint.Paths[0].Ref) == 1 {
+			sum.whole.Add(1)
+		}
+	}
+}
+
+func source(modules map[string]string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(modules)) {
+		fmt.Fprintf(&b, "-- %s --\n%s", name, modules[name])
+	}
+	return b.String()
+}
+
+// brief is a footprint on one line.
+func brief(f *Footprint) string {
+	parts := make([]string, len(f.Paths))
+	for i, p := range f.Paths {
+		parts[i] = fmt.Sprint(levelName(p.Level), " ", p.Ref)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// levelName tells the two apart that tools print as one.
+func levelName(l Level) string {
+	switch l {
+	case Defined:
+		return "defined"
+	case Type:
+		return "type"
+	default:
+		return l.String()
+	}
+}
