@@ -80,17 +80,22 @@ func options(headers []proxy.Header) []*corev3.HeaderValueOption {
 	if len(headers) == 0 {
 		return nil
 	}
+	// One array of each kind: an allow has three headers at least.
 	list := make([]*corev3.HeaderValueOption, len(headers))
+	each := make([]struct {
+		option corev3.HeaderValueOption
+		header corev3.HeaderValue
+		append wrapperspb.BoolValue
+	}, len(headers))
 	for i, h := range headers {
-		action := corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
+		e := &each[i]
+		e.header.Key, e.header.Value, e.append.Value = h.Name, h.Value, h.Append
+		e.option.Header, e.option.Append = &e.header, &e.append //nolint:staticcheck // deprecated, and what some Envoys read
+		e.option.AppendAction = corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
 		if h.Append {
-			action = corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD
+			e.option.AppendAction = corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD
 		}
-		list[i] = &corev3.HeaderValueOption{
-			Header:       &corev3.HeaderValue{Key: h.Name, Value: h.Value},
-			Append:       wrapperspb.Bool(h.Append), //nolint:staticcheck // deprecated, and what some Envoys read
-			AppendAction: action,
-		}
+		list[i] = &e.option
 	}
 	return list
 }
