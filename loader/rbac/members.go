@@ -56,7 +56,7 @@ func (w World) member(out *collector, node, principal string, record any) {
 			Message: message, Hint: hint,
 		}})
 	}
-	if kind := r["kind"]; kind != nil && !isKind(kind) { // null is of the wrong shape, not another kind
+	if kind, ok := r["kind"]; ok && !isKind(kind) {
 		text, _ := kind.(string)
 		fault(CodeKind, false, DidYouMean(text, kinds()), "kind: want one of user, m2m, api_key, external, got "+Kind(kind), "kind")
 	}
@@ -92,9 +92,13 @@ func (w World) nearRole(role string) string {
 	return DidYouMean(role, slices.Sorted(maps.Keys(w.roles)))
 }
 
-// visible is N12.
+// visible says whether a role, as data.rbac.roles has it, is visible at a node
+// (N12). What is no role at all is of the wrong shape, and that is said elsewhere.
 func visible(role any, node string) bool {
-	r, _ := role.(map[string]any)
+	r, ok := role.(map[string]any)
+	if !ok {
+		return true
+	}
 	owner, _ := r["owner"].(string)
 	if owner == node {
 		return true

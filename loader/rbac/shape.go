@@ -257,11 +257,7 @@ func (s *shape) nodes(v any) {
 func (s *shape) member(v any) {
 	s.each(v, func(name string, v any) {
 		switch name {
-		case "grants": // Members looks at them, and at words for the kind
-		case "kind":
-			if v == nil {
-				s.text(v)
-			}
+		case "kind", "grants": // Members looks at them
 		case "email":
 			s.text(v)
 		case "attrs":
