@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStopEndsTheChildAndKeepsItsOutput(t *testing.T) {
-	p := start(t, `trap 'echo bye; exit 0' TERM; echo ready; echo careful >&2; while :; do sleep 0.01; done`)
+	p := start(t, `trap 'echo bye; exit 0' TERM; echo careful >&2; echo ready; while :; do sleep 0.01; done`)
 	until(t, func() bool { return p.Stdout() == "ready\n" })
 	if err := p.Stop(); err != nil {
 		t.Fatalf("Stop: %v", err)
