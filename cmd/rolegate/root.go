@@ -60,6 +60,7 @@ Exit codes: 0 yes; 1 the answer is no; 2 no answer could be had; 130 interrupted
 		p.devCommand(),
 		p.serveCommand(),
 		p.checkCommand(),
+		p.roleCommand(),
 		p.validateCommand(),
 		p.testCommand(),
 		p.schemaCommand(),
