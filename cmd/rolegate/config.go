@@ -46,8 +46,12 @@ type logConfig struct {
 	Format string        `yaml:"format"` // console or json; "" is console on a terminal, else json
 }
 
+// drainWait is two intervals of the health checks that deploy/ configures: before
+// that, Envoy may still send what nobody would answer.
+const drainWait = 2 * time.Second
+
 func defaultConfig() config {
-	return config{Cache: cacheConfig{Negative: true}}
+	return config{Cache: cacheConfig{Negative: true}, GRPC: extauthz.Config{DrainWait: drainWait}}
 }
 
 // check refuses what no package would.

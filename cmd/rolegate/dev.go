@@ -23,7 +23,7 @@ func (p *program) devCommand() *cobra.Command {
 	// Neither a file nor the environment changes the demo: what is printed is true
 	// wherever it runs.
 	s := newSettings(p)
-	s.cfg.Loader.Dir, s.cfg.GRPC.Addr = defaultDemoDir, "127.0.0.1:9191"
+	s.cfg.Loader.Dir, s.cfg.GRPC.Addr, s.cfg.GRPC.DrainWait = defaultDemoDir, "127.0.0.1:9191", 0
 	s.cfg.Log.Level = zapcore.WarnLevel // what happens to the bundle is printed anyway
 	listen := ""
 	cmd := &cobra.Command{

@@ -20,6 +20,7 @@ func startDemo(t *testing.T, dir string) (*demoRun, *output) {
 	p := &program{name: "rolegate", stdout: out, stderr: out, now: time.Now}
 	cfg := defaultConfig()
 	cfg.Loader.Dir, cfg.GRPC.Addr, cfg.Admin.Addr = dir, "127.0.0.1:0", "127.0.0.1:0"
+	cfg.GRPC.DrainWait = 0
 	d, err := p.newDemo(t.Context(), cfg, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

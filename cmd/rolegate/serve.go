@@ -54,7 +54,7 @@ that over the default.`,
 	s.configFlag(cmd)
 	s.flag(cmd, "loader.dir", "bundle-dir", "b", "folder with one bundle, or with one in each subfolder or *.tar.gz")
 	s.flag(cmd, "grpc.addr", "grpc-addr", "", `where Envoy asks: host:port or unix:///path (default ":9191")`)
-	s.flag(cmd, "grpc.drain_wait", "drain-wait", "", "time between not being ready and the end (default 0s)")
+	s.flag(cmd, "grpc.drain_wait", "drain-wait", "", "time between not being ready and the end (default 2s)")
 	s.flag(cmd, "admin.addr", "admin-addr", "", `health, metrics, status (default "`+admin.DefaultAddr+`")`)
 	s.flag(cmd, "decision_log.path", "decision-log", "", "file that decisions are added to; - is stdout")
 	s.flag(cmd, "cache.entries", "cache-entries", "", "decisions to remember; -1: none (default 100000)")

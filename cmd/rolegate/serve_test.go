@@ -79,6 +79,9 @@ type running struct {
 // test has.
 func start(t *testing.T, cfg config) running {
 	t.Helper()
+	if cfg.GRPC.DrainWait == drainWait {
+		cfg.GRPC.DrainWait = 0 // for tests that are not about it
+	}
 	cfg.GRPC.Addr, cfg.Admin.Addr = "127.0.0.1:0", "127.0.0.1:0"
 	p := &program{stdout: io.Discard, stderr: io.Discard, now: time.Now}
 	s, err := p.newServer(cfg, zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)))
