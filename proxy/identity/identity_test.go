@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -89,21 +90,27 @@ func TestMemoryAnswersTheSameSubject(t *testing.T) {
 
 func wantCount(t *testing.T, reg *prometheus.Registry, result string, want float64) {
 	t.Helper()
+	if got := metric(t, reg, "rolegate_jwt_validations_total", result).GetCounter().GetValue(); got != want {
+		t.Errorf("validations %s: got %v, want %v", result, got, want)
+	}
+}
+
+// metric is one metric by its name and its label, if it has one; zero where there
+// is none.
+func metric(t *testing.T, reg *prometheus.Registry, name, label string) *dto.Metric {
+	t.Helper()
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == "rolegate_jwt_validations_total" && m.GetLabel()[0].GetValue() == result {
-				if got := m.GetCounter().GetValue(); got != want {
-					t.Errorf("validations %s: got %v, want %v", result, got, want)
-				}
-				return
+			if f.GetName() == name && (len(m.GetLabel()) == 0 || m.GetLabel()[0].GetValue() == label) {
+				return m
 			}
 		}
 	}
-	t.Errorf("validations %s: not counted, want %v", result, want)
+	return &dto.Metric{}
 }
 
 // keyFiles is a world whose tokens were verified once, and remembered.
@@ -351,5 +358,62 @@ func TestFirstCredentialDecides(t *testing.T) {
 	good["cookie"] = []string{cookieName + "=x"}
 	if subject, err := authenticate(t, id, good); !errors.Is(err, token.ErrMalformed) || subject.ID != "" {
 		t.Errorf("first is bad: got %v %v, want %v", subject, err, token.ErrMalformed)
+	}
+}
+
+// TestUnchangedFile: what is not changed drops nothing, however often it is looked
+// at or written.
+func TestUnchangedFile(t *testing.T) {
+	f := newKeyFiles(t)
+	taken := func() int { return f.logs.FilterMessage("keys taken into use").Len() }
+	before := taken()
+	for range 3 {
+		f.writeJWKS(t, f.world.ed, f.world.rsa, f.world.ec)
+		f.load(t)
+		f.load(t)
+	}
+	if got := taken() - before; got != 0 {
+		t.Errorf("the same keys were taken into use %d times more", got)
+	}
+}
+
+// TestSameStat changes a file's content and nothing that stat tells, within the
+// time that a file system cannot tell apart.
+func TestSameStat(t *testing.T) {
+	f := newKeyFiles(t)
+	path := f.path("jwks.json")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.ReplaceAll(string(doc), f.world.ed.ID(), strings.Repeat("x", len(f.world.ed.ID())))
+	if err := errors.Join(os.WriteFile(path, []byte(changed), 0o600), os.Chtimes(path, info.ModTime(), info.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+	f.load(t)
+	f.want(t, "changed behind stat", token.ErrUnknownKey, nil)
+}
+
+// TestBrokenFileStaysBroken: a file that was broken long ago is so at every look.
+func TestBrokenFileStaysBroken(t *testing.T) {
+	w := newWorld(t)
+	reg := prometheus.NewRegistry()
+	id := load(t, w.config(), reg, zap.NewNop())
+	w.write(t, "jwks.json", []byte("{"))
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(w.path("jwks.json"), old, old); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := id.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := metric(t, reg, "rolegate_jwks_broken", "").GetGauge().GetValue(); got != 1 {
+			t.Errorf("rolegate_jwks_broken: got %v, want 1", got)
+		}
 	}
 }

@@ -310,3 +310,25 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestAlgOfAKey: a key that names its algorithm verifies with no other of its kind.
+func TestAlgOfAKey(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := issue.Of(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rs256 := signed(t, k)
+	for alg, want := range map[any]error{"RS256": nil, nil: nil, "RS512": token.ErrAlgorithm, "PS256": token.ErrAlgorithm} {
+		set, err := keys.ParseJWKS(jwks(t, publish(t, k, map[string]any{"alg": alg})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := set.Verify(rs256); !errors.Is(err, want) {
+			t.Errorf("key for %v, token with RS256: got error %v, want %v", alg, err, want)
+		}
+	}
+}
