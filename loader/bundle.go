@@ -21,15 +21,16 @@ import (
 // Codes of what is wrong with a bundle before its Rego is compiled and its roles
 // are checked. Documents bring their own: [document.CodeJSON] and the others.
 const (
-	codeArchive      = "bad_archive"   // not to be unpacked
-	codeManifest     = "bad_manifest"  // of another form
-	codeUnreadable   = "unreadable"    // the system says no
-	codeEmpty        = "empty_bundle"  // holds nothing that decides
-	codeUnsupported  = "unsupported"   // a feature of OPA's bundles that is not read
-	codeRegoVersion  = "rego_v0"       // Rego of the old version
-	codeDataConflict = "data_conflict" // two files give one value
-	codeOutsideRoots = "outside_roots" // data or a package that the bundle does not own
-	codeRootsOverlap = "roots_overlap" // two bundles own one path
+	codeArchive      = "bad_archive"    // not to be unpacked
+	codeManifest     = "bad_manifest"   // of another form
+	codeUnreadable   = "unreadable"     // the system says no
+	codeEmpty        = "empty_bundle"   // holds nothing that decides
+	codeUnsupported  = "unsupported"    // a feature of OPA's bundles that is not read
+	codeRegoVersion  = "rego_v0"        // Rego of the old version
+	codeDataConflict = "data_conflict"  // two files give one value
+	codeOutsideRoots = "outside_roots"  // data or a package that the bundle does not own
+	codeRootsOverlap = "roots_overlap"  // two bundles own one path
+	codeEntrypoint   = "bad_entrypoint" // no answer where requests are asked
 )
 
 // kind is what a file of a bundle is.

@@ -240,7 +240,10 @@ func (l *Loader) start(ctx context.Context, now time.Time) {
 		set[i] = t.next
 	}
 	r := l.builder.build(ctx, set)
-	if r.snapshot == nil {
+	switch {
+	case ctx.Err() != nil:
+		return
+	case r.snapshot == nil:
 		l.blocked(r.problems, r.err)
 		return
 	}
@@ -275,6 +278,9 @@ func (l *Loader) advance(ctx context.Context, now time.Time) {
 		}
 	}
 	rejected := s.admit(ctx, unitsOf(all))
+	if ctx.Err() != nil {
+		return // what was cut short says nothing about the bundles
+	}
 	if s.best.snapshot != nil {
 		l.adopt(s.best, s.admitted, now, began)
 	}

@@ -415,3 +415,47 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("metrics (-want +got):\n%s", diff)
 	}
 }
+
+// An entry point without an answer to an unforeseen input is refused, unless the
+// policy is read as OPA reads it.
+func TestSmoke(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "policy.rego"), []byte("package mine\n\nallow if input.subject.id == \"ann\"\n"))
+	cfg := loader.Config{Dir: dir, Entrypoint: "mine/allow"}
+	_, err := loader.Open(t.Context(), cfg)
+	if err == nil || !strings.Contains(err.Error(), "the entry point mine/allow has no answer to an empty input") {
+		t.Errorf("got %v", err)
+	}
+	cfg.Lenient = true
+	if _, err := loader.Open(t.Context(), cfg); err != nil {
+		t.Errorf("lenient: %v", err)
+	}
+	write(t, filepath.Join(dir, "policy.rego"), []byte("package mine\n\ndefault allow := false\n\nallow if input.subject.id == \"ann\"\n"))
+	cfg.Lenient = false
+	if _, err := loader.Open(t.Context(), cfg); err != nil {
+		t.Errorf("with a default: %v", err)
+	}
+}
+
+// A file is found again by the name that problems have for it, packed or not.
+func TestText(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	one := flat("one", `{"x": 1}`)
+	one.below("one").write(t, dir)
+	replace(t, filepath.Join(dir, "two.tar.gz"), one.pack(t))
+	for _, c := range []struct{ dir, file string }{
+		{dir, "one/one/data.json"},
+		{dir, "two.tar.gz/one/data.json"},
+		{filepath.Join(dir, "one"), "one/data.json"},
+		{filepath.Join(dir, "two.tar.gz"), "one/data.json"},
+	} {
+		if got, err := loader.Text(c.dir, c.file); err != nil || string(got) != `{"x": 1}` {
+			t.Errorf("Text(%s, %s): got %q, %v", c.dir, c.file, got, err)
+		}
+	}
+	if got, err := loader.Text(dir, "three/data.json"); err == nil {
+		t.Errorf("got %q, want an error", got)
+	}
+}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -77,6 +79,21 @@ func Open(ctx context.Context, cfg Config) (Set, error) {
 		return Set{}, r.problems
 	}
 	return setOf(r, set), nil
+}
+
+// Text reads a file of a bundle again, by the name that a problem has for it: to show
+// the line. dir is what was read.
+func Text(dir, file string) ([]byte, error) {
+	there, err := locations(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, at := range there {
+		if name, ok := strings.CutPrefix(file, at.prefix); ok {
+			return at.source(Config{}.withDefaults().Limits)(name)
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", file, fs.ErrNotExist)
 }
 
 func noBundles(dir string) policy.Problems {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -94,8 +95,37 @@ func (b *builder) build(ctx context.Context, set []*bundle) result {
 	if refusals := problems.Refusals(); len(refusals) > 0 {
 		return result{problems: refusals}
 	}
+	if fault, err := b.smoke(ctx, snapshot); err != nil || len(fault) > 0 {
+		return result{problems: fault, err: err}
+	}
 	return result{snapshot: snapshot, problems: problems}
 }
+
+// smoke asks the entry point about nothing at all: one that has no answer to that
+// has none to requests that its author did not think of. Policies written for OPA
+// are left alone: their undefined is a denial.
+func (b *builder) smoke(ctx context.Context, snapshot *policy.Snapshot) (policy.Problems, error) {
+	if b.lenient {
+		return nil, nil
+	}
+	engine, err := policy.NewEngine(policy.Config{Entries: -1, Timeout: smokeTimeout})
+	if err != nil {
+		return nil, err
+	}
+	defer engine.Close()
+	engine.Install(snapshot) //nolint:contextcheck // what it starts outlives the call by design
+	if _, err := engine.View().Decide(ctx, snapshot.Entrypoint(), policy.Document{}, time.Now()); err != nil {
+		return policy.Problems{{
+			Code: codeEntrypoint, Subject: snapshot.Entrypoint(),
+			Message: fmt.Sprintf("the entry point %s has no answer to an empty input: %v", snapshot.Entrypoint(), err),
+			Hint:    "give each rule that it needs a default",
+		}}, nil
+	}
+	return nil, nil
+}
+
+// smokeTimeout bounds one evaluation on an empty input, on a machine that is busy.
+const smokeTimeout = 10 * time.Second
 
 func refused(err error, all []*bundle) result {
 	if faults, ok := errors.AsType[policy.Problems](err); ok {

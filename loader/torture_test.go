@@ -13,7 +13,7 @@ import (
 )
 
 // updates is how many versions one torture writes: each way of writing several times.
-const updates = 3 * 15
+const updates = 2 * 15
 
 // A world of four bundles, each written in other ways. Every version of a bundle
 // has its number in two files, far apart.
