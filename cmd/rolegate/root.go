@@ -47,6 +47,13 @@ Exit codes: 0 yes; 1 the answer is no; 2 no answer could be had; 130 interrupted
 		SilenceUsage:  true,
 		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			colors := []string{"auto", "always", "never"}
+			if !slices.Contains(colors, p.color) {
+				return unknownName("color", p.color, colors, "one of "+strings.Join(colors, ", "))
+			}
+			return nil
+		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hint(err, fmt.Sprintf("`%s --help` lists the flags", cmd.CommandPath()))
