@@ -105,12 +105,12 @@ func object(tb testing.TB, raw []byte) ast.Object {
 // time, so that a slow machine answers the same.
 func engine(tb testing.TB, rego, data string) *policy.Engine {
 	tb.Helper()
-	return engineWithin(tb, time.Minute, rego, data)
+	return engineWith(tb, policy.Config{Timeout: time.Minute}, rego, data)
 }
 
-func engineWithin(tb testing.TB, limit time.Duration, rego, data string) *policy.Engine {
+func engineWith(tb testing.TB, cfg policy.Config, rego, data string) *policy.Engine {
 	tb.Helper()
-	e, err := policy.NewEngine(policy.Config{Timeout: limit})
+	e, err := policy.NewEngine(cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -314,6 +314,18 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
+// TestAuditsRefuseNobody: the engine's audit looks at the whole of a request, also at
+// what cannot be read and no policy asked for.
+func TestAuditsRefuseNobody(t *testing.T) {
+	e := engineWith(t, policy.Config{AuditEvery: 1}, "package mine\n\ndecision := {\"allowed\": input.route.error == \"no_route\"}", "")
+	unread := &proxy.Members{Make: func() (ast.Object, error) { return nil, errors.New("query escapes") }}
+	g := gate(t, proxy.Config{MaxTime: time.Minute}, e, nil, zap.NewNop())
+	a := g.Check(t.Context(), proxy.Inbound{Method: "GET", Path: "/", Rest: unread})
+	if n := e.Stats().Audits; a.Effect != policy.Allow || n != 1 {
+		t.Errorf("got %s %s after %d audits, want it allowed after one", a.Effect, a.Reason, n)
+	}
+}
+
 // faulty breaks in each place that the gate calls.
 type faulty struct{ proxy.Engine }
 
@@ -366,7 +378,7 @@ func TestDeadlines(t *testing.T) {
 	const rego = `package slow
 
 decision := {"allowed": count([1 | some i in numbers.range(1, 3000); some j in numbers.range(1, 3000); i * j == 7]) > 0}`
-	e := engineWithin(t, 200*time.Millisecond, rego, "")
+	e := engineWith(t, policy.Config{Timeout: 200 * time.Millisecond}, rego, "")
 	in := proxy.Inbound{Method: "GET", Path: "/", Host: "h"}
 	t.Run("configured", func(t *testing.T) {
 		began := time.Now()

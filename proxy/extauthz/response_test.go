@@ -62,6 +62,9 @@ func TestResponseLaws(t *testing.T) {
 		if allows && (a.Effect != policy.Allow || fault != "") {
 			t.Errorf("%+v with fault %q is allowed: %v", a, fault, r)
 		}
+		if a.Effect != policy.Allow && fault == "a denial that would be an allow" {
+			t.Errorf("%+v: only the guard kept it from being allowed", a)
+		}
 		if allows != (r.GetOkResponse() != nil) || r.GetStatus() == nil {
 			t.Errorf("%+v: status and response differ: %v", a, r)
 		}
