@@ -36,18 +36,19 @@ assignment := "malformed_request" if {
 	input.plane == "management"
 } else := "actor_has_no_role" if {
 	# A5
-	levels(actor) == []
+	not strongest
 } else := "role_stronger_than_actor" if {
 	# A5
-	level(role) < min(levels(actor))
+	level(role) < strongest
 } else := "target_stronger_than_actor" if {
 	# A6
-	min(levels({"id": input.target})) < min(levels(actor))
+	min(levels({"id": input.target})) < strongest
 } else := "ok"
 
 legible if {
 	input.op in {"assign", "unassign"}
 	input.plane in {"management", "self_service"}
+	is_string(input.target)
 }
 
 node := tenant if {
@@ -59,6 +60,9 @@ role := data.rbac.roles[input.role] if is_object(data.rbac.roles[input.role])
 recorded if _ = data.rbac.members[node][input.target].grants[input.role]
 
 actor := object.union({"id": input.actor.principal}, {"claims": claims | claims := input.actor.claims})
+
+# The actor's strongest level; undefined without a role.
+strongest := min(levels(actor))
 
 # The levels of a subject's roles at the node; none for one who fails a gate.
 levels(subject) := found if {

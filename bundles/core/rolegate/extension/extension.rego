@@ -3,7 +3,7 @@
 # description: >-
 #   data.authz.deny, allow, candidates and valid_until, read defensively: a deny that is not a set of
 #   texts still denies, an allow that is not one does not allow, a bound that is not an instant ends
-#   the answer at once.
+#   the answer with this millisecond.
 package rolegate.extension
 
 import data.rolegate.place
@@ -51,7 +51,7 @@ bounds := instants if {
 	instants := data.authz.valid_until
 	list_like(instants)
 	[instant | some instant in instants; not is_number(instant)] == []
-} else := [data.rolegate.now] if {
+} else := [data.rolegate.now + 1] if {
 	_ = data.authz.valid_until
 }
 

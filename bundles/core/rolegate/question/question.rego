@@ -9,19 +9,18 @@ import data.rolegate.place
 # description: >-
 #   Undefined for a question without an action (N35), or with names that are no texts. The declaration is
 #   null where there is a catalog that does not declare the permission (N25), and {} without a catalog.
-permission := [resource, action, object.get(catalog, [resource, action], null)] if {
+permission := [resource, action, declared[0]] if {
 	action := input.route.action
 	is_string(action)
 	resource := array.concat([name | name := input.route.resource; name != null], ["-"])[0]
 	is_string(resource)
 	catalog := data.rbac.catalog
-	is_object(catalog)
+	declared := array.concat([declaration | declaration := catalog[resource][action]; is_object(declaration)], [null])
 } else := [resource, action, {}] if {
 	action := input.route.action
 	is_string(action)
 	resource := array.concat([name | name := input.route.resource; name != null], ["-"])[0]
 	is_string(resource)
-	[catalog | catalog := data.rbac.catalog] == []
 }
 
 # METADATA
