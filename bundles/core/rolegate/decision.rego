@@ -11,7 +11,7 @@ import data.rolegate.verdict
 # title: The answer to a request
 # entrypoint: true
 decision := {
-	"allow": reason == "allowed",
+	"allow": allow,
 	"reason": reason,
 	"tenant": place.nodes[0],
 	"roles": {id | some [id, _] in standing.sides.allow},
@@ -19,7 +19,7 @@ decision := {
 	"valid_until": earliest(array.concat(expiry, standing.sides.turns)),
 } if {
 	gate.open
-	[reason, granting] := verdict.outcome
+	[allow, reason, granting] := verdict.outcome
 } else := {
 	"allow": true,
 	"reason": "public",
@@ -75,12 +75,12 @@ turns_within := token.revocations if {
 
 expiry := [exp | exp := input.subject.claims.exp; exp != null]
 
-# The earliest instant to come, of some and of those that bound every answer; null without one.
-earliest(instants) := min(ahead) if {
-	ahead := [instant |
-		some instant in array.concat(instants, [bound | some bound in extension.bounds])
-		is_number(instant)
-		instant > now
-	]
-	ahead != []
+# The earliest of the instants to come and of those that a bundle says bound every answer; null without
+# one. A bound that is reached ends the answer at once.
+earliest(instants) := min(bounds) if {
+	bounds := array.concat(
+		[instant | some instant in instants; is_number(instant); instant > now],
+		[bound | some bound in extension.bounds],
+	)
+	bounds != []
 } else := null

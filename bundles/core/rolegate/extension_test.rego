@@ -116,13 +116,26 @@ test_extension_candidates_of_another_shape_are_none if {
 }
 
 test_extension_valid_until_bounds_every_result if {
-	bounded := {"valid_until": {1700, 1600, 900, 1000}}
+	bounded := {"valid_until": {1700, 1600}}
 	extended(bounded, ann, read).valid_until == 1600
 	extended(bounded, claiming({"exp": 1400}), read).valid_until == 1400
 	extended(bounded, {}, {"public": true}).valid_until == 1600
 	extended(bounded, {}, {"error": "no_route"}).valid_until == 1600
 	extended(bounded, {"id": "sam"}, read).valid_until == 1600
 	extended(bounded, claiming({"exp": 1}), read).valid_until == 1600
+}
+
+test_extension_valid_until_that_is_reached_ends_the_answer_at_once if {
+	extended({"valid_until": {1700, 1000}}, ann, read).valid_until == 1000
+	extended({"valid_until": {1700, 900}}, {"id": "sam"}, read).valid_until == 900
+}
+
+test_extension_deny_may_say_any_word if {
+	every word in ["allowed", "public", ""] {
+		answer := extended({"deny": {word}}, ann, read)
+		answer.allow == false
+		answer.reason == word
+	}
 }
 
 test_extension_valid_until_of_another_shape_ends_with_this_millisecond if {

@@ -243,3 +243,16 @@ test_s1_nothing_to_find if {
 	finds(world, "acme", "gone") == {}
 	finds(world, null, null) == {}
 }
+
+test_a5_is_skipped_for_a_role_that_does_not_exist if {
+	data_without_role := {
+		"tenants": {"@root": {}, "a": {}},
+		"roles": {"boss": {"owner": "@root", "key": "boss"}},
+		"members": {"a": {"ann": {"grants": {"ghost": []}}, "bea": {"grants": {"ghost": [], "boss": []}}}},
+	}
+	request := {"op": "unassign", "plane": "self_service", "actor": {"principal": "x"}, "role": "ghost", "node": "a"}
+	admin.assignment == "ok" with data.rbac as data_without_role
+		with input as object.union(request, {"target": "ann"})
+	admin.assignment == "target_stronger_than_actor" with data.rbac as data_without_role
+		with input as object.union(request, {"target": "bea"})
+}

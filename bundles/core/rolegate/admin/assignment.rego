@@ -35,14 +35,16 @@ assignment := "malformed_request" if {
 	# A4
 	input.plane == "management"
 } else := "actor_has_no_role" if {
-	# A5
+	# A5; a role that does not exist skips it
+	role
 	not strongest
 } else := "role_stronger_than_actor" if {
 	# A5
 	level(role) < strongest
 } else := "target_stronger_than_actor" if {
-	# A6
-	min(levels({"id": input.target})) < strongest
+	# A6; who has no role is weaker than who has one
+	target_strongest := min(levels({"id": input.target}))
+	not weaker_or_equal(target_strongest)
 } else := "ok"
 
 legible if {
@@ -63,6 +65,8 @@ actor := object.union({"id": input.actor.principal}, {"claims": claims | claims 
 
 # The actor's strongest level; undefined without a role.
 strongest := min(levels(actor))
+
+weaker_or_equal(level_of_target) if level_of_target >= strongest
 
 # The levels of a subject's roles at the node; none for one who fails a gate.
 levels(subject) := found if {

@@ -9,8 +9,9 @@ import data.rolegate.question
 import data.rolegate.standing
 
 # METADATA
-# title: The reason of the answer, and the roles to thank for an allow, as [reason, ids] (N26, N27, N31, N32, N35)
-outcome := ["explicit_deny", set()] if {
+# title: Whether it is allowed, why, and the roles to thank, as [allow, reason, ids] (N26, N27, N31, N32, N35)
+# description: Whether stands apart from why, because a bundle's own deny may say any word, `allowed` too.
+outcome := [false, "explicit_deny", set()] if {
 	targets := question.targets
 	[resource, action, _] := question.permission
 	some [_, role] in standing.sides.deny
@@ -21,25 +22,25 @@ outcome := ["explicit_deny", set()] if {
 	some target in targets
 	places[target] == true
 	speaks(role)
-} else := [denial, set()] if {
+} else := [false, denial, set()] if {
 	denial := extension.denial
-} else := ["no_roles", set()] if {
+} else := [false, "no_roles", set()] if {
 	standing.sides.allow == []
 	not snapshot
 	not extension.allows
-} else := ["missing_role", set()] if {
+} else := [false, "missing_role", set()] if {
 	_ = question.wanted
 	satisfying == set()
-} else := ["allowed", matching] if {
+} else := [true, "allowed", matching] if {
 	matching != set()
-} else := ["allowed", set()] if {
+} else := [true, "allowed", set()] if {
 	listed
-} else := ["allowed", set()] if {
+} else := [true, "allowed", set()] if {
 	_ = question.permission
 	extension.allows
-} else := ["no_permission", set()] if {
+} else := [false, "no_permission", set()] if {
 	_ = question.permission
-} else := ["allowed", satisfying]
+} else := [true, "allowed", satisfying]
 
 # Roles with an allow statement that speaks of the question, and those that always allow; undefined for a
 # question without an action.
