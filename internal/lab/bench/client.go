@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync/atomic"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -106,6 +107,7 @@ func (c *client) send(ctx context.Context, worker, n int) (question, []byte, err
 const (
 	outcomeAllow = "allow"
 	outcomeDeny  = "deny"
+	outcomeLate  = "late"  // 503: no decision within the time for one
 	outcomeWrong = "wrong" // not what the roles say
 )
 
@@ -118,12 +120,21 @@ func outcome(q question, answer []byte, err error, blind bool) string {
 	got := allows(answer)
 	switch {
 	case !blind && got != q.allow:
-		return outcomeWrong
+		return failure(answer)
 	case got:
 		return outcomeAllow
 	default:
 		return outcomeDeny
 	}
+}
+
+// failure tells an answer that came too late from a wrong one.
+func failure(answer []byte) string {
+	r, err := decode(answer)
+	if err == nil && r.GetDeniedResponse().GetStatus().GetCode() == http.StatusServiceUnavailable {
+		return outcomeLate
+	}
+	return outcomeWrong
 }
 
 // allows reads the first field of a CheckResponse, its status, without decoding the

@@ -55,7 +55,8 @@ func (s *server) measure(ctx context.Context, inFlight int, each time.Duration) 
 	if err != nil {
 		return round{}, err
 	}
-	if bad := report.Requests - report.Outcomes[outcomeAllow] - report.Outcomes[outcomeDeny]; bad > 0 {
+	decided := report.Outcomes[outcomeAllow] + report.Outcomes[outcomeDeny]
+	if bad := report.Requests - decided - report.Outcomes[outcomeLate]; bad > 0 {
 		return round{}, fmt.Errorf("%d of %d answers are no decision or a wrong one: %s", bad, report.Requests, report)
 	}
 	return round{report: report, cpu: after - before}, nil
@@ -74,7 +75,9 @@ func (s *server) load(ctx context.Context, inFlight int, each time.Duration) loa
 func (s *server) warm(ctx context.Context) error {
 	for n := range s.client.corpus {
 		q, answer, err := s.client.send(ctx, n, n)
-		if got := outcome(q, answer, err, s.blind); got != outcomeAllow && got != outcomeDeny {
+		switch got := outcome(q, answer, err, s.blind); got {
+		case outcomeAllow, outcomeDeny, outcomeLate:
+		default:
 			return fmt.Errorf("%s: %s %s is %s, want allow=%t (%w)", s.name, q.method, q.path, got, q.allow, err)
 		}
 	}
@@ -94,6 +97,15 @@ func spreadOf(values []float64) spread {
 		mid = (mid + sorted[len(sorted)/2-1]) / 2
 	}
 	return spread{median: mid, least: sorted[0], most: sorted[len(sorted)-1]}
+}
+
+// late counts the answers that came too late, of all.
+func (s *server) late() (late, all int64) {
+	for _, r := range s.rounds {
+		late += r.report.Outcomes[outcomeLate]
+		all += r.report.Requests
+	}
+	return late, all
 }
 
 // over is a figure of each round.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
@@ -56,6 +57,38 @@ func TestAllows(t *testing.T) {
 	}
 	if allows(nil) {
 		t.Error("allows of an empty answer, want false: nothing was decided")
+	}
+}
+
+// TestOutcome tells a decision that came too late from one that is wrong.
+func TestOutcome(t *testing.T) {
+	denied := func(code typev3.StatusCode) []byte {
+		raw, err := proto.Marshal(&authv3.CheckResponse{
+			Status: &rpcstatus.Status{Code: int32(codes.PermissionDenied)},
+			HttpResponse: &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{
+				Status: &typev3.HttpStatus{Code: code},
+			}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	for _, c := range []struct {
+		allow  bool
+		answer []byte
+		want   string
+	}{
+		{false, denied(typev3.StatusCode_Forbidden), outcomeDeny},
+		{true, denied(typev3.StatusCode_Forbidden), outcomeWrong},
+		{true, denied(typev3.StatusCode_ServiceUnavailable), outcomeLate},
+		{true, []byte{0x0a, 0x00}, outcomeAllow},
+		{false, []byte{0x0a, 0x00}, outcomeWrong},
+		{false, nil, outcomeDeny},
+	} {
+		if got := outcome(question{allow: c.allow}, c.answer, nil, false); got != c.want {
+			t.Errorf("outcome of % x where allow=%t is %s, want %s", c.answer, c.allow, got, c.want)
+		}
 	}
 }
 

@@ -42,7 +42,15 @@ func directReport(w io.Writer, servers []*server, inFlight int) error {
 			short(s.over(p99).median), s.ratio(base, p99).median,
 			s.over(rate).median, 100*s.over(share).median)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, s := range servers {
+		if late, all := s.late(); late > 0 {
+			fmt.Fprintf(w, "\n%s: %d of %d checks had no answer in time and were refused with 503\n", s.name, late, all)
+		}
+	}
+	return nil
 }
 
 // envoyReport is the table of servers asked by Envoy.
