@@ -75,12 +75,12 @@ turns_within := token.revocations if {
 
 expiry := [exp | exp := input.subject.claims.exp; exp != null]
 
-# The earliest of the instants to come and of those that a bundle says bound every answer; null without
-# one. A bound that is reached ends the answer at once.
-earliest(instants) := min(bounds) if {
-	bounds := array.concat(
-		[instant | some instant in instants; is_number(instant); instant > now],
-		[bound | some bound in extension.bounds],
-	)
-	bounds != []
+# The earliest instant to come, of some and of those that bound every answer; null without one.
+earliest(instants) := min(ahead) if {
+	ahead := [instant |
+		some instant in array.concat(instants, [bound | some bound in extension.bounds])
+		is_number(instant)
+		instant > now
+	]
+	ahead != []
 } else := null
