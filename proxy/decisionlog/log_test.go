@@ -214,6 +214,43 @@ func TestFailingDisk(t *testing.T) {
 	}
 }
 
+// TestDiskThatRecovers: what comes after a failed write is written, and nothing twice.
+func TestDiskThatRecovers(t *testing.T) {
+	l := open(t, Config{Path: os.DevNull})
+	if err := l.Open(); err != nil {
+		t.Fatal(err)
+	}
+	disk := &flaky{fails: 1}
+	l.out = disk
+	l.buffer.Reset(disk)
+	for _, id := range []string{"1", "2"} {
+		l.write(record(id))
+		l.flush()
+	}
+	if err := l.end(); err != nil {
+		t.Fatal(err)
+	}
+	got := string(disk.written)
+	if strings.Contains(got, `"id":"1"`) || strings.Count(got, `"id":"2"`) != 1 || counted(t, l) != 1 {
+		t.Errorf("got %q and %v dropped, want the second line alone and 1", got, counted(t, l))
+	}
+}
+
+// flaky fails so many times, then writes.
+type flaky struct {
+	fails   int
+	written []byte
+}
+
+func (f *flaky) Write(p []byte) (int, error) {
+	if f.fails > 0 {
+		f.fails--
+		return 0, os.ErrDeadlineExceeded
+	}
+	f.written = append(f.written, p...)
+	return len(p), nil
+}
+
 func TestBadPathEndsTheProgram(t *testing.T) {
 	if err := open(t, Config{Path: filepath.Join(t.TempDir(), "no", "such", "folder")}).Run(t.Context()); err == nil {
 		t.Error("got no error")

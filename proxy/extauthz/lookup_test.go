@@ -4,10 +4,12 @@ import (
 	"path/filepath"
 	"testing"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/rogpeppe/go-internal/txtar"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // TestLookupFindsWhatTheDocumentHolds asks each request of the cases for every path of
@@ -65,6 +67,32 @@ func pathsOf(v ast.Value, at ast.Ref) (paths []ast.Ref) {
 		}
 	}
 	return paths
+}
+
+// TestMetadataIsBounded: what is too much is refused, whichever way it is read.
+func TestMetadataIsBounded(t *testing.T) {
+	for n, refused := range map[int]bool{maxNodes / 2: false, maxNodes + 1: true} {
+		req := checkRequest("/", nil)
+		values := make([]*structpb.Value, n)
+		for i := range values {
+			values[i] = structpb.NewNumberValue(1)
+		}
+		list := structpb.NewListValue(&structpb.ListValue{Values: values})
+		req.Attributes.MetadataContext = &corev3.Metadata{
+			FilterMetadata: map[string]*structpb.Struct{"x": {Fields: map[string]*structpb.Value{"list": list}}},
+		}
+		for _, path := range []ast.Ref{{}, {ast.StringTerm("attributes")}, ast.MustParseRef("attributes.metadataContext.filterMetadata.x.list")} {
+			if len(path) > 1 {
+				path[0] = ast.StringTerm("attributes")
+			}
+			if _, _, err := (rest{req}).Lookup(path); (err != nil) != refused {
+				t.Errorf("%d values, %v: got error %v, want one: %t", n, path, err, refused)
+			}
+		}
+		if _, found, err := (rest{req}).Lookup(ast.Ref{ast.StringTerm("parsed_path")}); !found || err != nil {
+			t.Errorf("%d values: what is not metadata: got %v, %v", n, found, err)
+		}
+	}
 }
 
 func TestLookupRefusesWhatItCannotRead(t *testing.T) {

@@ -186,7 +186,7 @@ func TestDrain(t *testing.T) {
 	if r, err := watch.Recv(); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
 		t.Fatalf("got %v, %v, want SERVING", r, err)
 	}
-	ended := make(chan struct{})
+	ended, began := make(chan struct{}), time.Now()
 	go func() { stop(); close(ended) }()
 	if r, err := watch.Recv(); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_NOT_SERVING {
 		t.Fatalf("got %v, %v, want NOT_SERVING", r, err)
@@ -198,6 +198,9 @@ func TestDrain(t *testing.T) {
 		t.Error("the watch goes on after the server has ended")
 	}
 	<-ended
+	if took := time.Since(began); took > drainLimit {
+		t.Errorf("draining took %v: it waited for the watch", took)
+	}
 }
 
 // TestSocketIsTakenOver: a second server binds the path of the first, which goes on

@@ -120,9 +120,9 @@ func (h *Handler) rewrite(pr *httputil.ProxyRequest, reply proxy.Reply) {
 	out.Trailer = nil     // nobody has checked what comes after the body
 
 	for name := range out.Header {
-		spelling := strings.ReplaceAll(strings.ToLower(name), "_", "-")
-		if spelling == "forwarded" || strings.HasPrefix(spelling, "x-forwarded-") {
-			delete(out.Header, name) // who the client says that it speaks for
+		// Who the client says that it speaks for. The standard proxy takes out some.
+		if strings.HasPrefix(strings.ReplaceAll(strings.ToLower(name), "_", "-"), "x-forwarded-") {
+			delete(out.Header, name)
 		}
 	}
 	pr.SetXForwarded()

@@ -320,18 +320,20 @@ func TestUpstreamFailures(t *testing.T) {
 	if res.StatusCode != 502 || !strings.Contains(body, `"error":"bad_gateway"`) {
 		t.Errorf("got %d %s, want 502", res.StatusCode, body)
 	}
-	switching := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		conn, buf, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			panic(err)
+	for _, head := range []string{"Connection: Upgrade\r\nUpgrade: x\r\n", ""} {
+		switching := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, buf, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			defer conn.Close()
+			fmt.Fprint(buf, "HTTP/1.1 101 Switching Protocols\r\n"+head+"\r\n")
+			_ = buf.Flush()
+		}))
+		if res, _ := send(t, serve(t, switching.URL, &log), get("/open")); res.StatusCode != 502 {
+			t.Errorf("an upstream that switches protocols with %q: got %d, want 502", head, res.StatusCode)
 		}
-		defer conn.Close()
-		fmt.Fprint(buf, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
-		_ = buf.Flush()
-	}))
-	defer switching.Close()
-	if res, _ := send(t, serve(t, switching.URL, &log), get("/open")); res.StatusCode != 502 {
-		t.Errorf("an upstream that switches protocols: got %d, want 502", res.StatusCode)
+		switching.Close()
 	}
 }
 
