@@ -22,7 +22,7 @@ run: build ## Run the demo: proxy, upstream, a bundle that reloads on save
 	@./rolegate dev
 
 build: ## Build ./rolegate
-	@go build -trimpath -o rolegate ./cmd/rolegate
+	@go build -o rolegate ./cmd/rolegate
 
 test: .tools/envoy/.installed-$(ENVOY) ## Run every test, against a real Envoy too
 	go test $(PKG)
