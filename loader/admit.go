@@ -28,7 +28,7 @@ type rejection struct {
 func unitsOf(all []*tracked) (units []unit) {
 	groups := map[string]int{}
 	for _, t := range all {
-		if t.next == nil {
+		if t.next == nil || t.gone {
 			continue
 		}
 		group := t.next.group

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -13,13 +12,12 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/rolegate/rolegate/loader/archive"
-	"github.com/rolegate/rolegate/loader/document"
 	"github.com/rolegate/rolegate/loader/rbac"
 	"github.com/rolegate/rolegate/policy"
 )
 
 // Codes of what is wrong with a bundle before its Rego is compiled and its roles
-// are checked. Documents bring their own: [document.CodeJSON] and the others.
+// are checked. Documents bring their own (package document).
 const (
 	codeArchive      = "bad_archive"    // not to be unpacked
 	codeManifest     = "bad_manifest"   // of another form
@@ -109,14 +107,6 @@ func (b *bundle) version() string {
 	return "sha256:" + b.digest[:12]
 }
 
-// owns says whether a path below data is the bundle's to give.
-func (b *bundle) owns(where []string) bool {
-	if b.roots == nil {
-		return true
-	}
-	return slices.ContainsFunc(b.roots, func(r root) bool { return r.contains(where) })
-}
-
 // digestOf is the digest of a bundle that is not one file.
 func digestOf(files []archive.File) string {
 	h := sha256.New()
@@ -202,154 +192,4 @@ func (b *bundle) addManifest(f archive.File) (faults policy.Problems) {
 	}
 	b.manifest, faults = readManifest(b.prefix+f.Name, f.Data)
 	return faults
-}
-
-func (b *bundle) addData(f archive.File) policy.Problems {
-	file := dataFile{name: f.Name}
-	if dir := path.Dir(f.Name); dir != "." {
-		file.dir = strings.Split(dir, "/")
-	}
-	b.files = append(b.files, file)
-	value, err := decode(f.Name, f.Data)
-	if err != nil {
-		return policy.Problems{documentProblem(b.prefix+f.Name, err)}
-	}
-	if _, ok := value.(map[string]any); !ok && len(file.dir) == 0 {
-		return policy.Problems{{
-			Code: document.CodeJSON, File: b.prefix + f.Name, Line: 1, Column: 1,
-			Message: fmt.Sprintf("want an object at the top of all data, got %s", rbac.Kind(value)),
-		}}
-	}
-	if at, ok := insert(b.data, file.dir, value); !ok {
-		return policy.Problems{{
-			Code: codeDataConflict, File: b.prefix + f.Name, Path: at,
-			Message: strings.Join(at, "/") + " is given by another file too",
-		}}
-	}
-	return nil
-}
-
-func decode(name string, text []byte) (any, error) {
-	if path.Ext(name) == ".json" {
-		return document.JSON(text)
-	}
-	return document.YAML(text)
-}
-
-func documentProblem(file string, err error) policy.Problem {
-	p := policy.Problem{Code: codeUnreadable, File: file, Message: err.Error()}
-	if e, ok := errors.AsType[*document.Error](err); ok {
-		p.Code, p.Line, p.Column, p.Message, p.Hint = e.Code, e.Line, e.Column, e.Message, e.Hint
-	}
-	return p
-}
-
-// insert puts a value at a path of a tree. Objects join; anything else that is
-// there already is a conflict, and at is its path.
-func insert(tree map[string]any, where []string, value any) (at []string, ok bool) {
-	for i, name := range where {
-		if i == len(where)-1 {
-			break
-		}
-		child, there := tree[name]
-		if !there {
-			child = map[string]any{}
-			tree[name] = child
-		}
-		object, isObject := child.(map[string]any)
-		if !isObject {
-			return where[:i+1], false
-		}
-		tree = object
-	}
-	if len(where) > 0 {
-		last := where[len(where)-1]
-		before, there := tree[last]
-		if !there {
-			tree[last] = value
-			return nil, true
-		}
-		object, isObject := before.(map[string]any)
-		if !isObject {
-			return where, false
-		}
-		tree = object
-	}
-	return join(tree, where, value)
-}
-
-func join(tree map[string]any, where []string, value any) (at []string, ok bool) {
-	members, isObject := value.(map[string]any)
-	if !isObject {
-		return where, false
-	}
-	for name, v := range members {
-		if at, ok := insert(tree, []string{name}, v); !ok {
-			return append(slices.Clone(where), at...), false
-		}
-	}
-	return nil, true
-}
-
-// outside names what the bundle gives and does not own. Its tests give nothing: no
-// decision knows them, and by custom their packages are named after the tested ones.
-func (b *bundle) outside() policy.Problems {
-	faults := b.outsideData(nil, b.data)
-	for _, m := range b.modules {
-		faults = append(faults, b.outsidePackage(m)...)
-	}
-	return faults
-}
-
-// outsideData names the highest paths of data that the bundle does not own.
-func (b *bundle) outsideData(where []string, v any) (faults policy.Problems) {
-	if b.roots == nil || b.owns(where) {
-		return nil
-	}
-	object, ok := v.(map[string]any)
-	leadsToRoot := slices.ContainsFunc(b.roots, func(r root) bool { return root{path: where}.contains(r.path) })
-	if ok && leadsToRoot {
-		for name, member := range object {
-			faults = append(faults, b.outsideData(append(slices.Clone(where), name), member)...)
-		}
-		return faults
-	}
-	return policy.Problems{{
-		Code: codeOutsideRoots, Path: where,
-		Message: fmt.Sprintf("data at %s is outside the roots of the bundle (%s)", strings.Join(where, "/"), b.rootList()),
-	}}
-}
-
-func (b *bundle) outsidePackage(m *ast.Module) policy.Problems {
-	where := packagePath(m)
-	if b.owns(where) {
-		return nil
-	}
-	loc := m.Package.Location
-	return policy.Problems{{
-		Code: codeOutsideRoots, File: loc.File, Line: loc.Row, Column: loc.Col,
-		Message: fmt.Sprintf("package %s is outside the roots of the bundle (%s)", strings.Join(where, "."), b.rootList()),
-	}}
-}
-
-func (b *bundle) rootList() string {
-	names := make([]string, len(b.roots))
-	for i, r := range b.roots {
-		names[i] = r.String()
-	}
-	if len(names) == 0 {
-		return "none"
-	}
-	return strings.Join(names, ", ")
-}
-
-// packagePath is the package below data.
-func packagePath(m *ast.Module) []string {
-	where := make([]string, 0, len(m.Package.Path))
-	for _, term := range m.Package.Path[1:] {
-		if s, ok := term.Value.(ast.String); ok {
-			where = append(where, string(s))
-		}
-	}
-	return where
 }

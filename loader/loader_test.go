@@ -65,6 +65,26 @@ func TestColdStartWaitsForAll(t *testing.T) {
 	r.until(t, "ready", func(s loader.Status) bool { return s.Ready && !s.Degraded && s.Error == "" })
 }
 
+// What is good does not begin without what is not, however often it changes.
+func TestColdStartRemembersWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	flat("one", `{"x": `).below("one").write(t, dir)
+	flat("two", `{"x": 1}`).below("two").write(t, dir)
+	r := run(t, loader.Config{Dir: dir})
+	r.event(t, "a refusal", refused)
+	flat("two", `{"x": 2}`).below("two").write(t, dir)
+	flat("three", `{"x": [}`).below("three").write(t, dir)
+	e := r.event(t, "a refusal of both", func(e loader.Event) bool { return len(e.Problems) == 2 })
+	r.stays(t, 0)
+	if e.Generation != 0 || e.Installed {
+		t.Errorf("got %+v", e)
+	}
+	must(t, os.RemoveAll(filepath.Join(dir, "three")))
+	flat("one", `{"x": 1}`).below("one").write(t, dir)
+	r.event(t, "a first set", installed)
+}
+
 // Bundles that are at odds from the start decide nothing, not even one of them.
 func TestColdStartWithAConflict(t *testing.T) {
 	t.Parallel()

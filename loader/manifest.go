@@ -22,21 +22,6 @@ type manifest struct {
 	group    string // bundles of one group change together; "": none
 }
 
-// root is a path that a bundle owns, and where its manifest says so.
-type root struct {
-	path []string
-	at   document.Position
-}
-
-func (r root) String() string { return strings.Join(r.path, "/") }
-
-// contains says whether path is the root or lies below it.
-func (r root) contains(path []string) bool {
-	return len(path) >= len(r.path) && slices.Equal(path[:len(r.path)], r.path)
-}
-
-func (r root) overlaps(other root) bool { return r.contains(other.path) || other.contains(r.path) }
-
 // manifestReader collects the faults of one manifest.
 type manifestReader struct {
 	file   string

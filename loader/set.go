@@ -113,7 +113,7 @@ func (b *builder) smoke(ctx context.Context, snapshot *policy.Snapshot) (policy.
 		return nil, err
 	}
 	defer engine.Close()
-	engine.Install(snapshot) //nolint:contextcheck // what it starts outlives the call by design
+	engine.Install(snapshot)
 	if _, err := engine.View().Decide(ctx, snapshot.Entrypoint(), policy.Document{}, time.Now()); err != nil {
 		return policy.Problems{{
 			Code: codeEntrypoint, Subject: snapshot.Entrypoint(),
@@ -204,74 +204,4 @@ func (b *builder) forget(kept []*bundle) {
 	maps.DeleteFunc(b.checked, func(digest string, _ memberCheck) bool {
 		return !slices.ContainsFunc(kept, func(k *bundle) bool { return k.digest == digest })
 	})
-}
-
-// conflicts says what keeps the bundles from standing side by side. Where two are
-// at odds the later one in the list is blamed.
-func conflicts(all []*bundle) (faults policy.Problems) {
-	for i, b := range all {
-		for _, other := range all[:i] {
-			faults = append(faults, conflict(b, other)...)
-		}
-	}
-	return faults
-}
-
-func conflict(b, other *bundle) policy.Problems {
-	switch {
-	case other.embedded && b.roots == nil:
-		return insideLibrary(b)
-	case b.roots == nil || other.roots == nil:
-		rootless, beside := b, other
-		if b.roots != nil {
-			rootless, beside = other, b
-		}
-		return policy.Problems{{
-			Code: codeRootsOverlap, Subject: b.name,
-			Message: fmt.Sprintf("the bundle %q owns everything, so the bundle %q cannot stand beside it", rootless.name, beside.name),
-			Hint:    fmt.Sprintf("name the roots of %q in its .manifest", rootless.name),
-		}}
-	}
-	return rootConflicts(b, other)
-}
-
-func rootConflicts(b, other *bundle) (faults policy.Problems) {
-	for _, mine := range b.roots {
-		for _, theirs := range other.roots {
-			if !mine.overlaps(theirs) {
-				continue
-			}
-			p := policy.Problem{
-				Code: codeRootsOverlap, Subject: b.name,
-				File: b.prefix + manifestName, Line: mine.at.Line, Column: mine.at.Column,
-				Message: fmt.Sprintf("the root %q overlaps the root %q of the bundle %q", mine, theirs, other.name),
-			}
-			if other.embedded {
-				p.Message = fmt.Sprintf("the root %q overlaps %q, which is the embedded role library's", mine, theirs)
-			}
-			faults = append(faults, p)
-		}
-	}
-	return faults
-}
-
-// insideLibrary finds what a bundle that owns everything gives inside the
-// library's root.
-func insideLibrary(b *bundle) (faults policy.Problems) {
-	const message = "%s is inside %q, which is the embedded role library's"
-	if _, ok := b.data[libraryName]; ok {
-		faults = append(faults, policy.Problem{
-			Code: codeOutsideRoots, Path: []string{libraryName}, Message: fmt.Sprintf(message, "this data", libraryName),
-		})
-	}
-	for _, m := range b.modules {
-		if path := packagePath(m); len(path) > 0 && path[0] == libraryName {
-			loc := m.Package.Location
-			faults = append(faults, policy.Problem{
-				Code: codeOutsideRoots, File: loc.File, Line: loc.Row, Column: loc.Col,
-				Message: fmt.Sprintf(message, "package "+strings.Join(path, "."), libraryName),
-			})
-		}
-	}
-	return faults
 }
