@@ -25,6 +25,11 @@ test_n4_then_public if {
 	not "tenant" in object.keys(answer)
 }
 
+test_n4_what_is_public_is_not_looked_at if {
+	ask(world, ann, object.union(read, {"public": true})).reason == "public"
+	ask(world, ann, object.union(write, {"public": true})).reason == "public"
+}
+
 test_n4_only_true_is_public if {
 	every public in ["true", 1, false, null, {}] {
 		ask(world, {}, {"public": public}).reason == "unauthenticated"
@@ -41,6 +46,10 @@ test_n4_then_no_principal if {
 	every subject in [{}, {"id": null}, {"id": ""}, {"id": 7}, {"id": ["ann"]}, null, 7] {
 		ask(world, subject, read).reason == "unauthenticated"
 	}
+	every id in [null, "", 7, ["ann"]] {
+		ask(world, {"id": id, "claims": {"tenant": "acme"}}, read).reason == "unauthenticated"
+	}
+	ask(world, {"claims": {"tenant": "acme"}}, read).reason == "unauthenticated"
 }
 
 test_n4_no_input_at_all_is_unauthenticated if {
