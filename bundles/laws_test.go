@@ -185,3 +185,35 @@ func TestHoldsUntilItSays(t *testing.T) {
 		}
 	})
 }
+
+// TestReportAgreesWithDecisions holds that a declared permission is reported
+// exactly if asking for it, here and now, is allowed.
+func TestReportAgreesWithDecisions(t *testing.T) {
+	t.Parallel()
+	compiler := library(t)
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw(t, 0)
+		data, input := d.rbac(), d.request()
+		catalog, ok := data["catalog"].(map[string]any)
+		if !ok {
+			return
+		}
+		route := maps.Clone(input["route"].(map[string]any))
+		delete(route, "roles_any")
+		for resource, actions := range catalog {
+			for action := range actions.(map[string]any) {
+				route["resource"], route["action"] = resource, action
+				asked := map[string]any{"subject": input["subject"], "route": route}
+				report := answer(t, compiler, "data.rolegate.report", data, asked)
+				text := resource + ":" + action
+				if resource == "-" {
+					text = action
+				}
+				reported := slices.Contains(report["permissions"].([]any), any(text))
+				if allowed := report["reason"] == "allowed"; allowed != reported {
+					t.Errorf("%s: got allowed %v, reported %v, want them equal for %s", text, allowed, reported, show(data, asked))
+				}
+			}
+		}
+	})
+}

@@ -21,7 +21,7 @@ import (
 )
 
 // sources reads the Rego of the library and of its tests, by file name.
-func sources(t testing.TB) map[string]string {
+func sources(t *testing.T) map[string]string {
 	t.Helper()
 	bundle, err := Core()
 	if err != nil {
@@ -43,7 +43,7 @@ func sources(t testing.TB) map[string]string {
 }
 
 // allModules parses the library and its tests.
-func allModules(t testing.TB) map[string]*ast.Module {
+func allModules(t *testing.T) map[string]*ast.Module {
 	t.Helper()
 	bundle, err := Core()
 	if err != nil {
