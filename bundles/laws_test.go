@@ -217,3 +217,42 @@ func TestReportAgreesWithDecisions(t *testing.T) {
 		}
 	})
 }
+
+// TestNumbersAreNoKeys holds that a number in a request never finds what the data
+// has under its digits, though a store would look there.
+func TestNumbersAreNoKeys(t *testing.T) {
+	t.Parallel()
+	compiler := library(t)
+	var data map[string]any
+	if err := json.Unmarshal([]byte(`{
+		"issuers": {"5": {}}, "aliases": {"5": "acme"},
+		"roles": {"5": {"owner": "@root", "key": "5", "allow": {"*": {"*": {".": true}}}}},
+		"tenants": {"@root": {}, "acme": {}, "5": {}},
+		"members": {"acme": {"5": {"grants": {"5": []}}, "ann": {"grants": {"5": []}}}}}`), &data); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ entrypoint, input, want string }{
+		{"decision", `{"subject":{"id":"ann","claims":{"iss":5}},"route":{"tenant":"acme","action":"a"}}`, "untrusted_issuer"},
+		{"decision", `{"subject":{"id":"ann"},"route":{"tenant":5,"action":"a"}}`, "unknown_tenant"},
+		{"decision", `{"subject":{"id":5},"route":{"tenant":"acme","action":"a"}}`, "unauthenticated"},
+		{"decision", `{"subject":{"id":"ann","claims":{"tenant":5}},"route":{"tenant":"acme","action":"a"}}`, "tenant_mismatch"},
+		{"admin.assignment", `{"op":"assign","plane":"management","target":"ann","role":5,"node":"acme"}`, "unknown_role"},
+		{"admin.assignment", `{"op":"unassign","plane":"management","target":"ann","role":5,"node":"acme"}`, "not_explicit"},
+		{"admin.assignment", `{"op":"assign","plane":"management","target":"ann","role":"5","node":5}`, "unknown_tenant"},
+	} {
+		var input map[string]any
+		if err := json.Unmarshal([]byte(c.input), &input); err != nil {
+			t.Fatal(err)
+		}
+		got, err := ask(t.Context(), compiler, "data.rolegate."+c.entrypoint, data, input, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if whole, ok := got.(map[string]any); ok {
+			got = whole["reason"]
+		}
+		if got != c.want {
+			t.Errorf("%s: got %v, want %s for %s", c.entrypoint, got, c.want, c.input)
+		}
+	}
+}

@@ -64,6 +64,12 @@ test_n5_an_unknown_issuer if {
 	}
 }
 
+test_n5_a_number_is_no_issuer if {
+	answer := data.rolegate.decision with data.rbac as adding({"issuers": {"5": {}}})
+		with input as {"subject": claiming({"iss": 5}), "route": read}
+	answer.reason == "untrusted_issuer"
+}
+
 test_n5_no_issuer_is_the_bundles_authority if {
 	ask(world, claiming({"iss": null, "roles": ["writer"]}), read).reason == "allowed"
 	ask(world, ann, read).reason == "allowed"
