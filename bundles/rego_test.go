@@ -189,3 +189,46 @@ func TestRegoCoverage(t *testing.T) {
 		t.Errorf("coverage: got %.1f %%, want at least %.1f %%", report.Coverage, minCoverage)
 	}
 }
+
+// TestWhatIsRememberedReadsNeitherClockNorQuestion holds what makes the roles of a
+// subject in a place worth remembering: they are the same for every question, at
+// any time.
+func TestWhatIsRememberedReadsNeitherClockNorQuestion(t *testing.T) {
+	t.Parallel()
+	compiler := library(t)
+	forbidden := []string{
+		"data.rolegate.now", "input.route.resource", "input.route.action", "input.route.owner", "input.route.roles_any",
+		"input.subject.claims.exp", "input.subject.claims.nbf", "input.subject.claims.jti", "data.authz", "data.rbac.revoked",
+	}
+	for _, name := range []string{"settled", "known", "named"} {
+		roots := compiler.GetRules(ast.MustParseRef("data.rolegate.roles." + name))
+		if len(roots) == 0 {
+			t.Fatalf("got no rule roles.%s", name)
+		}
+		seen := map[*ast.Rule]bool{}
+		for len(roots) > 0 {
+			rule := roots[0]
+			roots = roots[1:]
+			if seen[rule] {
+				continue
+			}
+			seen[rule] = true
+			ast.WalkRefs(rule, func(ref ast.Ref) bool {
+				for _, prefix := range forbidden {
+					if strings.HasPrefix(ref.String(), prefix) {
+						t.Errorf("roles.%s reads %v by the rule at %v, want neither the clock nor the question", name, ref, rule.Location)
+					}
+				}
+				return false
+			})
+			for dependency := range compiler.Graph.Dependencies(rule) {
+				if next, ok := dependency.(*ast.Rule); ok {
+					roots = append(roots, next)
+				}
+			}
+		}
+		if len(seen) < 10 {
+			t.Errorf("roles.%s rests on %d rules, want many more", name, len(seen))
+		}
+	}
+}

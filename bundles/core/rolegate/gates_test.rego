@@ -164,6 +164,12 @@ test_n9_a_token_names_no_tenant_above_its_issuers if {
 	ask(world, stranger({"iss": "acme-only", "tenant": "acme.eu"}), within("acme.eu")).reason == "no_roles"
 }
 
+test_n7_without_role_data_nothing_is_registered if {
+	every rbac in [{}, [], 7, null, {"tenants": 7}, {"tenants": null}, {"tenants": ["acme"]}] {
+		ask(rbac, ann, read).reason == "unknown_tenant"
+	}
+}
+
 test_n10_a_stranger if {
 	answer := ask(world, {"id": "sam"}, read)
 	answer.reason == "not_member"
