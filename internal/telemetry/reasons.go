@@ -35,7 +35,8 @@ func (r *Reasons) Current() string {
 
 // Split answers how much of the count each reason brought; those that brought nothing
 // are left out. What rose while there was no reason, in the moments around a change, is
-// told as "other". The parts never fall.
+// told as "other". The parts rise with the count; what is under way at a change may be
+// told of either reason.
 func (r *Reasons) Split(count uint64) map[string]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()

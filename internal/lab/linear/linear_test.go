@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // longest bounds a trial of the usual length, however slow the machine.
-const longest = 4 * time.Second
+const longest = 3 * time.Second
 
 // The trial ends after ROLEGATE_REQUESTS requests; unset, after a few.
 func requests(t *testing.T) (n int, length time.Duration) {
@@ -91,12 +91,26 @@ func TestAnswersAreOfALiveGeneration(t *testing.T) {
 	}
 }
 
+// All ask one question with clocks of their own: an answer that others made is used only
+// by those whose clock it covers.
+func TestAnAnswerOfOthersIsUsedOnlyWithinItsBounds(t *testing.T) {
+	e := newEngine(t, policy.Config{AuditEvery: 100})
+	c := trial(e, snapshots(t))
+	c.Length = 2 * time.Second
+	c.Ask = func(r *rand.Rand) linear.Question { return question(r, 0, r.Int64N(2*windows*window)) }
+	c.Pause = func(*rand.Rand) time.Duration { return 50 * time.Millisecond }
+	judge(t, e, linear.Run(t.Context(), c))
+	if s := e.Stats(); s.Waits == 0 {
+		t.Errorf("got %+v, want answers of others", s)
+	}
+}
+
 // One small change a second starts a generation each time: what is asked often is soon
 // remembered again.
 func TestOneChangeASecondLeavesMostAnswersInMemory(t *testing.T) {
 	e := newEngine(t, policy.Config{})
 	c := trial(e, snapshots(t))
-	c.Length = 4 * time.Second
+	c.Length = 3 * time.Second
 	if os.Getenv("ROLEGATE_REQUESTS") != "" {
 		c.Length = 30 * time.Second
 	}
