@@ -20,32 +20,43 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // longest bounds a trial of the usual length, however slow the machine.
 const longest = 3 * time.Second
 
-// The trial ends after ROLEGATE_REQUESTS requests; unset, after a few.
-func requests(t *testing.T) (n int, length time.Duration) {
+// margin is how long before its deadline a test ends its trial, to judge it.
+const margin = 90 * time.Second
+
+// size sets how long a trial is: ROLEGATE_REQUESTS requests, or as many as there is time
+// for (-timeout); unset, a few. The long one has longer pauses too, so that memory is
+// asked most.
+func size(t *testing.T, c *linear.Config) {
 	t.Helper()
+	c.Requests, c.Length, c.Pause = 200_000, longest, often(400*time.Millisecond)
 	text := os.Getenv("ROLEGATE_REQUESTS")
 	if text == "" {
-		return 200_000, longest
+		return
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
 		t.Fatalf("ROLEGATE_REQUESTS: %v", err)
 	}
-	return n, 0
+	c.Requests, c.Length, c.Pause = n, 0, often(4*time.Second)
+	if deadline, ok := t.Deadline(); ok {
+		c.Length = time.Until(deadline) - margin
+	}
 }
 
 // often pauses for a moment mostly, and sometimes for longer, so that memory is asked too.
-func often(r *rand.Rand) time.Duration {
-	if r.IntN(4) > 0 {
-		return time.Duration(r.Int64N(int64(2 * time.Millisecond)))
+func often(longer time.Duration) func(r *rand.Rand) time.Duration {
+	return func(r *rand.Rand) time.Duration {
+		if r.IntN(4) > 0 {
+			return time.Duration(r.Int64N(int64(2 * time.Millisecond)))
+		}
+		return time.Duration(r.Int64N(int64(longer)))
 	}
-	return time.Duration(r.Int64N(int64(400 * time.Millisecond)))
 }
 
 func trial(e *policy.Engine, all []*policy.Snapshot) linear.Config {
 	return linear.Config{
 		Engine: e, Worlds: all, Askers: 4 * runtime.GOMAXPROCS(0), Seed: 1,
-		Ask: asking(), Pause: often, World: worldOf,
+		Ask: asking(), Pause: often(400 * time.Millisecond), World: worldOf,
 	}
 }
 
@@ -78,7 +89,7 @@ func TestAnswersAreOfALiveGeneration(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := newEngine(t, cfg)
 			c := trial(e, all)
-			c.Requests, c.Length = requests(t)
+			size(t, &c)
 			if cfg.Entries != 0 {
 				c.Requests /= 50 // most are evaluated
 			}
