@@ -67,10 +67,13 @@ func (o *office) answer(ctx context.Context, entrypoint string, request map[stri
 	return results[0].Expressions[0].Value, nil
 }
 
-// asList turns a set of texts into a sorted list.
+// asList turns a set of texts into a sorted list; nil, no answer, stays nil.
 func asList(v any) []string {
+	elements, ok := v.([]any)
+	if !ok {
+		return nil
+	}
 	out := []string{}
-	elements, _ := v.([]any)
 	for _, element := range elements {
 		out = append(out, fmt.Sprint(element))
 	}
@@ -102,8 +105,11 @@ func administration() []request {
 			"search", (*world.World).Search,
 			func(rbac, q map[string]any) any { return reference.Search(reference.Data{RBAC: rbac}, q) },
 			func(answer any) any {
+				members, ok := answer.(map[string]any)
+				if !ok {
+					return nil
+				}
 				found := map[string][]string{}
-				members, _ := answer.(map[string]any)
 				for principal, sources := range members {
 					found[principal] = asList(sources)
 				}

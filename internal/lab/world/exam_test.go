@@ -81,10 +81,15 @@ func (p *paper) ask(t *testing.T, data, question map[string]any) {
 	p.sheets = append(p.sheets, sheet{question, input, time.UnixMilli(now), want})
 }
 
-// casePapers are the model's worked cases and the reference's own, as questions.
-func casePapers(t *testing.T) exam {
+// workedCase is one case of the model's own, or of the reference's.
+type workedCase struct {
+	Op                        string
+	Data, Old, Authz, Request map[string]any
+}
+
+func workedCases(t *testing.T) []workedCase {
 	t.Helper()
-	var e exam
+	var all []workedCase
 	for _, file := range []string{"../reference/testdata/roles.json", "../reference/testdata/subtle.json"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -92,47 +97,87 @@ func casePapers(t *testing.T) exam {
 		}
 		decoder := json.NewDecoder(bytes.NewReader(text))
 		decoder.UseNumber()
-		var cases []struct {
-			Op                   string
-			Data, Authz, Request map[string]any
-		}
+		var cases []workedCase
 		if err := decoder.Decode(&cases); err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range cases {
-			if c.Op != "decide" {
-				continue
-			}
-			principal, _ := c.Request["principal"].(string)
-			data := map[string]any{"rbac": c.Data, "lab": map[string]any{"extensions": map[string]any{principal: c.Authz}}}
-			p := newPaper(data)
-			p.ask(t, data, c.Request)
-			e = append(e, p)
+		all = append(all, cases...)
+	}
+	return all
+}
+
+// casePapers are the cases that are questions.
+func casePapers(t *testing.T) exam {
+	t.Helper()
+	var e exam
+	for _, c := range workedCases(t) {
+		if c.Op != "decide" {
+			continue
 		}
+		principal, _ := c.Request["principal"].(string)
+		data := map[string]any{"rbac": c.Data, "lab": map[string]any{"extensions": map[string]any{principal: c.Authz}}}
+		p := newPaper(data)
+		p.ask(t, data, c.Request)
+		e = append(e, p)
 	}
 	return e
 }
 
-// newOfficeExam asks what the library's administration and validation are for.
-func newOfficeExam(worlds int) exam {
+// officeCases are the cases that are requests, documents and changes.
+func officeCases(t *testing.T) exam {
+	t.Helper()
 	var e exam
+	for _, c := range workedCases(t) {
+		p := newPaper(map[string]any{"rbac": c.Data})
+		switch c.Op {
+		case "decide":
+			continue
+		case "validate":
+			p.orders = validationOrders(c.Data)
+		case "validate_change":
+			p.orders = []order{changeOrder(c.Old, c.Data)}
+		default:
+			for _, r := range administration() {
+				if r.entrypoint == c.Op || r.entrypoint == "assignment" && c.Op == "assign" {
+					p.orders = []order{{r.entrypoint, c.Request, r.want(c.Data, c.Request), r.read}}
+				}
+			}
+		}
+		e = append(e, p)
+	}
+	return e
+}
+
+func validationOrders(rbac map[string]any) []order {
+	want := reference.Validate(rbac)
+	return []order{
+		{"validation", map[string]any{}, bundleCodes(want), func(v any) any { return bundleCodes(codesIn(v)) }},
+		{"member_validation", map[string]any{}, memberCodes(want), func(v any) any { return memberCodes(codesIn(v)) }},
+	}
+}
+
+func changeOrder(old, rbac map[string]any) order {
+	return order{
+		"change_validation",
+		map[string]any{"old": old},
+		reference.ValidateChange(old, rbac),
+		func(v any) any { return codesIn(v) },
+	}
+}
+
+// newOfficeExam asks what the library's administration and validation are for.
+func newOfficeExam(t *testing.T, worlds int) exam {
+	t.Helper()
+	e := officeCases(t)
 	for seed := range uint64(worlds) {
 		w, g := world.New(seed), world.NewGenerator(seed)
 		broken := w.Broken(g)
 		p := newPaper(map[string]any{"rbac": broken})
-		p.orders = append(p.orders, order{
-			"validation", map[string]any{}, bundleCodes(reference.Validate(broken)), func(v any) any { return bundleCodes(codesIn(v)) },
-		}, order{
-			"member_validation", map[string]any{}, memberCodes(reference.Validate(broken)), func(v any) any { return memberCodes(codesIn(v)) },
-		})
+		p.orders = validationOrders(broken)
 		e = append(e, p)
 		changed := w.Changed(g)
 		p = newPaper(map[string]any{"rbac": changed})
-		p.orders = append(p.orders, order{
-			"change_validation",
-			map[string]any{"old": w.RBAC()},
-			reference.ValidateChange(w.RBAC(), changed), func(v any) any { return codesIn(v) },
-		})
+		p.orders = []order{changeOrder(w.RBAC(), changed)}
 		e = append(e, p)
 		if hasUnaskable(w.RBAC()) {
 			continue

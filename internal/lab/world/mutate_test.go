@@ -246,7 +246,7 @@ func TestMutants(t *testing.T) {
 	every := max(1, len(all)/number)
 	exams := map[subject]exam{
 		decisions:      newExam(t, fromEnvironment(t, "ROLEGATE_EXAM", 2_000)),
-		administrative: newOfficeExam(100),
+		administrative: newOfficeExam(t, 100),
 	}
 	for _, e := range exams {
 		if wrong := e.sit(t.Context(), shippedLibrary(t)); wrong != "" {
