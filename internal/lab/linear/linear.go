@@ -37,7 +37,10 @@ type Config struct {
 	Stop     uint64        // violations after which it is over; 0: it goes on
 	Seed     uint64
 	Ask      func(r *rand.Rand) Question
-	Pause    func(r *rand.Rand) time.Duration // from one install to the next
+	// After is how many requests there are from one install to the next, at least 1, however
+	// slow the machine. nil: Pause says how long.
+	After func(r *rand.Rand) int64
+	Pause func(r *rand.Rand) time.Duration
 	// World tells from an answer alone which of the worlds made it; false when it is the
 	// answer of none to that question. It must not look at the decision's generation.
 	World func(q Question, d policy.Decision) (int, bool)
@@ -59,6 +62,8 @@ type trial struct {
 	Config
 	begun, ended atomic.Uint64 // generations: the install was begun, has returned
 	asked        atomic.Int64
+	due          atomic.Int64  // the request at which an install is due; 0: at none
+	ready        chan struct{} // the due request has come
 
 	requests, late, overlapped, violations atomic.Uint64
 	mu                                     sync.Mutex
@@ -68,7 +73,7 @@ type trial struct {
 // Run installs the first world, then asks and installs until the trial is over or ctx
 // ends.
 func Run(ctx context.Context, cfg Config) Report {
-	t := &trial{Config: cfg}
+	t := &trial{Config: cfg, ready: make(chan struct{}, 1)}
 	if t.Decide == nil {
 		t.Decide = func(ctx context.Context, v policy.View, q Question) (policy.Decision, error) {
 			return v.Decide(ctx, v.Entrypoint(), q.Input, q.Now)
@@ -85,7 +90,7 @@ func Run(ctx context.Context, cfg Config) Report {
 	var installer, askers sync.WaitGroup
 	installer.Go(func() {
 		r := rand.New(rand.NewPCG(cfg.Seed, 0))
-		for wait(over, cfg.Pause(r)) {
+		for t.wait(over, r) {
 			t.install()
 		}
 	})
@@ -101,14 +106,22 @@ func Run(ctx context.Context, cfg Config) Report {
 	}
 }
 
-// wait waits; false when there is nothing to wait for any more.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+// wait waits until the next install; false when there is none any more.
+func (t *trial) wait(ctx context.Context, r *rand.Rand) bool {
+	ready := make(<-chan time.Time)
+	if t.After != nil {
+		t.due.Store(t.asked.Load() + t.After(r))
+	} else {
+		timer := time.NewTimer(t.Pause(r))
+		defer timer.Stop()
+		ready = timer.C
+	}
 	select {
 	case <-ctx.Done():
 		return false
-	case <-timer.C:
+	case <-ready:
+		return true
+	case <-t.ready:
 		return true
 	}
 }
@@ -128,8 +141,12 @@ func (t *trial) world(generation uint64) int { return int((generation - 1) % uin
 
 func (t *trial) askAll(ctx context.Context, r *rand.Rand) {
 	for ctx.Err() == nil && (t.Stop == 0 || t.violations.Load() < t.Stop) {
-		if t.asked.Add(1) > int64(t.Requests) && t.Requests > 0 {
+		n := t.asked.Add(1)
+		if n > int64(t.Requests) && t.Requests > 0 {
 			return
+		}
+		if due := t.due.Load(); due > 0 && n >= due && t.due.CompareAndSwap(due, 0) {
+			t.ready <- struct{}{}
 		}
 		t.one(ctx, t.Ask(r))
 	}

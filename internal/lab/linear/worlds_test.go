@@ -32,7 +32,7 @@ const (
 const questions = members * actions
 
 // requestsEachMs is how many are asked before the clock of the trial moves on.
-const requestsEachMs = 20
+const requestsEachMs = 100
 
 // granted is the oracle's and the data's one common word: whether a member's role of a
 // world allows an action.
@@ -144,7 +144,7 @@ func asking() func(r *rand.Rand) linear.Question {
 	return func(r *rand.Rand) linear.Question {
 		// Past the last window the clock begins again.
 		ms := asked.Add(1) / requestsEachMs % (2*windows*window + 2*window)
-		if r.IntN(20) == 0 {
+		if r.IntN(100) == 0 {
 			ms = max(0, ms-r.Int64N(3*window))
 		}
 		return question(r, r.IntN(questions), ms)
