@@ -51,15 +51,15 @@ func (cfg Config) replyTo(a *Answer, c carried, taken spoofs, now time.Time) err
 
 // allow sets or removes each identity header, and carries what the policy adds.
 func (r *Reply) allow(a *Answer, c carried, taken spoofs, now time.Time) {
+	subject := a.vouched(now)
 	identity := [...]Header{
-		{Name: HeaderSubject, Value: Escape(a.Subject.ID)},
+		{Name: HeaderSubject, Value: Escape(subject)},
 		{Name: HeaderTenant, Value: Escape(a.Tenant)},
 		{Name: HeaderRoles, Value: joinEscaped(a.Roles)},
 	}
 	r.SetHeaders = make([]Header, 0, len(identity)+len(c.headers))
-	named := a.Reason != policy.ReasonPublic && current(a.Subject, now)
 	for _, h := range identity {
-		if h.Value != "" && named {
+		if h.Value != "" && subject != "" {
 			r.SetHeaders = append(r.SetHeaders, h)
 		} else {
 			r.RemoveHeaders = append(r.RemoveHeaders, h.Name)
@@ -80,6 +80,15 @@ func (r *Reply) allow(a *Answer, c carried, taken spoofs, now time.Time) {
 		}
 	}
 	r.AddToResponse, r.SetQuery, r.RemoveQuery = c.addToResponse, c.setQuery, c.removeQuery
+}
+
+// vouched is the id of the subject that the upstream is told, "" for none. A reply
+// depends on the subject and on the clock by nothing else.
+func (a *Answer) vouched(now time.Time) string {
+	if a.Effect != policy.Allow || a.Reason == policy.ReasonPublic || !current(a.Subject, now) {
+		return ""
+	}
+	return a.Subject.ID
 }
 
 // current says whether the upstream may be told of the subject. Whoever allows a
