@@ -4,6 +4,7 @@ GOLANGCI_LINT := v2.15.0
 ENVOY         := 1.40.0
 TIME          ?= 30s
 BENCH         ?= .
+BENCHPKG      ?= ./policy ./internal/lab/bench
 PKG           ?= ./...
 PLATFORMS     ?= linux/amd64 linux/arm64 darwin/arm64
 
@@ -45,8 +46,9 @@ fuzz: ## Run every fuzz test for TIME=30s
 	@grep -ro --include='*_test.go' --exclude-dir=.tools '^func Fuzz[[:alnum:]_]*' . | sed 's|/[^/]*:func | |' | while read -r pkg name; do \
 	echo "$$pkg $$name" && go test "$$pkg" -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(TIME) || exit 1; done
 
-bench: ## Run benchmarks (BENCH=., PKG=./...) and compare with the committed baseline
-	go test -run='^$$' -bench='$(BENCH)' -count=10 $(PKG) | tee .tools/bench.txt
+bench: ## Measure beside an always-OK server and the frozen baseline, as ratios in one run
+	go run ./internal/lab/bench
+	go test -run='^$$' -bench='$(BENCH)' -count=6 $(BENCHPKG) | tee .tools/bench.txt
 	$(TOOL) benchstat $(wildcard docs/bench/baseline.txt) .tools/bench.txt
 
 golden: ## Rewrite golden files; review the diff like code

@@ -26,7 +26,7 @@ type workedCase struct {
 	Expect  any
 }
 
-func readCases(t testing.TB) []workedCase {
+func readCases(t *testing.T) []workedCase {
 	t.Helper()
 	text, err := os.ReadFile("testdata/cases/roles.json")
 	if err != nil {
@@ -40,16 +40,16 @@ func readCases(t testing.TB) []workedCase {
 }
 
 // library compiles the role library.
-func library(t testing.TB) *ast.Compiler {
-	t.Helper()
+func library(tb testing.TB) *ast.Compiler {
+	tb.Helper()
 	modules, err := CoreModules()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	compiler := ast.NewCompiler().WithStrict(true)
 	compiler.Compile(modules)
 	if compiler.Failed() {
-		t.Fatal(compiler.Errors)
+		tb.Fatal(compiler.Errors)
 	}
 	return compiler
 }

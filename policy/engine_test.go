@@ -48,16 +48,16 @@ decision := {"allow": open, "reason": "allowed", "valid_until": until} if open
 decision := {"allow": open, "reason": "no_roles", "valid_until": until} if not open
 `
 
-func compile(t testing.TB, data map[string]any, modules ...string) *Snapshot {
-	t.Helper()
+func compile(tb testing.TB, data map[string]any, modules ...string) *Snapshot {
+	tb.Helper()
 	parsed := map[string]*ast.Module{}
 	for i, src := range modules {
 		name := fmt.Sprintf("m%d.rego", i)
 		parsed[name] = ast.MustParseModuleWithOpts(src, ast.ParserOptions{RegoVersion: ast.RegoV1, ProcessAnnotation: true})
 	}
-	s, err := Compile(t.Context(), Source{Modules: parsed, Data: data})
+	s, err := Compile(tb.Context(), Source{Modules: parsed, Data: data})
 	if err != nil {
-		t.Fatalf("compile: %v", err)
+		tb.Fatalf("compile: %v", err)
 	}
 	return s
 }
@@ -70,16 +70,16 @@ func windows(id string, edges ...int) map[string]any {
 	return map[string]any{"windows": map[string]any{id: list}}
 }
 
-func newEngine(t testing.TB, cfg Config) *Engine {
-	t.Helper()
+func newEngine(tb testing.TB, cfg Config) *Engine {
+	tb.Helper()
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 10 * time.Second // a loaded machine is not what these tests are about
 	}
 	e, err := NewEngine(cfg)
 	if err != nil {
-		t.Fatalf("new engine: %v", err)
+		tb.Fatalf("new engine: %v", err)
 	}
-	t.Cleanup(e.Close)
+	tb.Cleanup(e.Close)
 	return e
 }
 
@@ -120,7 +120,7 @@ func TestAHitHoldsOnlyFromItsEvaluationToItsBound(t *testing.T) {
 	e := newEngine(t, Config{})
 	e.Install(compile(t, windows("ann", 1000, 2000), small))
 	v := e.View()
-	at := func(ms int64) time.Time { return time.UnixMilli(ms) }
+	at := time.UnixMilli
 
 	if d := decideUntil(t, v, ask("ann"), at(1500), OriginHit); d.Origin != OriginHit || d.Effect != Allow {
 		t.Fatalf("at 1500, asked again: got %+v, want an allow from memory", d)

@@ -1,7 +1,5 @@
 package policy
 
-import "net/http"
-
 // Reasons that the role library and the server give. A user's own policy may say
 // anything else; such a reason counts as custom.
 const (
@@ -69,23 +67,32 @@ func (d Decision) Verdict() Verdict {
 	}
 }
 
+// Statuses of HTTP. This package knows no wire and does not import one for five numbers.
+const (
+	statusOK                 = 200
+	statusBadRequest         = 400
+	statusUnauthorized       = 401
+	statusForbidden          = 403
+	statusServiceUnavailable = 503
+)
+
 // HTTPStatus is the status that a client gets with this decision unless the
 // policy's own result names another: 200 for an allow, else 400 to 503.
 // policy_error is 403; an operator may choose 503 (on_policy_error).
 func (d Decision) HTTPStatus() int {
 	switch {
 	case d.Effect == Allow:
-		return http.StatusOK
+		return statusOK
 	case d.Verdict() == VerdictUnauthenticated:
-		return http.StatusUnauthorized
+		return statusUnauthorized
 	}
 	switch d.Reason {
 	case ReasonMalformedRequest:
-		return http.StatusBadRequest
+		return statusBadRequest
 	case ReasonTimeout, ReasonNotReady, ReasonOverloaded:
-		return http.StatusServiceUnavailable
+		return statusServiceUnavailable
 	default:
-		return http.StatusForbidden
+		return statusForbidden
 	}
 }
 

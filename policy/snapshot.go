@@ -228,7 +228,7 @@ func (s *Snapshot) Entrypoint() string { return s.entrypoint }
 // Data is the decoded data of all bundles; not to be changed.
 func (s *Snapshot) Data() map[string]any { return s.data }
 
-// Compiler is the compiled Rego, for tools that analyse it; not to be changed.
+// Compiler is the compiled Rego, for tools that look into it; not to be changed.
 func (s *Snapshot) Compiler() *ast.Compiler { return s.compiler }
 
 // query prepares an entry point once.

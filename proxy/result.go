@@ -214,15 +214,38 @@ func parameters(v ast.Value) (list []Parameter, err error) {
 		if err != nil {
 			return err
 		}
-		if name == "" || !validValue(name) || !allValid(values) {
+		if name == "" || !plainParameter(name) {
 			return errValue
 		}
 		for _, value := range values {
+			if !plainParameter(value) {
+				return errValue
+			}
 			list = append(list, Parameter{Name: name, Value: value})
 		}
 		return nil
 	})
 	return list, err
+}
+
+// plainParameter says whether a text can stand in a query as it is: Envoy writes names
+// and values unencoded, so that "ann&admin=1" would be a second parameter.
+func plainParameter(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~", c) >= 0:
+		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			i += 2
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
 // metadata checks that an object can become a protobuf Struct of moderate size.

@@ -58,7 +58,8 @@ func (t *testReport) add(r cases.Result) error {
 	case "github":
 		return t.annotate(r)
 	default:
-		return t.line(r)
+		t.line(r)
+		return nil
 	}
 }
 
@@ -71,7 +72,7 @@ func failureOf(r cases.Result) failure {
 }
 
 // line prints a failure, and with -v whatever was run.
-func (t *testReport) line(r cases.Result) error {
+func (t *testReport) line(r cases.Result) {
 	paint := t.paint(t.stdout)
 	switch {
 	case r.Skipped:
@@ -86,13 +87,12 @@ func (t *testReport) line(r cases.Result) error {
 		fmt.Fprintf(t.stdout, "%s %s   %s\n", paint.red("✗ fail"), paint.bold(r.Name), paint.faint(fmt.Sprintf("%s:%d", r.File, r.Line)))
 		if r.Err != nil {
 			fmt.Fprintf(t.stdout, "         %v\n", r.Err)
-			return nil
+			return
 		}
 		for _, l := range differences(r) {
 			fmt.Fprintf(t.stdout, "         %s\n", l)
 		}
 	}
-	return nil
 }
 
 // differences says what was wanted and what came: of an object, only where they differ.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"strings"
 )
 
 // satisfies says whether an answer is what a case expects. Of an object only the keys
@@ -68,11 +69,12 @@ func canonical(v any) string {
 		slices.Sort(texts)
 		return fmt.Sprintf("[%q]", slices.Compact(texts))
 	case map[string]any:
-		text := "{"
+		var text strings.Builder
+		text.WriteString("{")
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			text += fmt.Sprintf("%q:%q,", key, canonical(v[key]))
+			fmt.Fprintf(&text, "%q:%q,", key, canonical(v[key]))
 		}
-		return text + "}"
+		return text.String() + "}"
 	case json.Number:
 		if r, ok := new(big.Rat).SetString(string(v)); ok {
 			return r.RatString()

@@ -1,6 +1,8 @@
 package footprint
 
 import (
+	"slices"
+
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
@@ -103,7 +105,7 @@ func (p *Plan) step(at *place, path ast.Ref) *step {
 		return s
 	}
 	for _, c := range at.sorted() {
-		kid := p.step(c, append(path[:len(path):len(path)], c.key))
+		kid := p.step(c, append(slices.Clip(path), c.key))
 		if kid.level != Nothing || len(kid.kids) > 0 {
 			s.kids = append(s.kids, kid)
 		}
@@ -118,16 +120,17 @@ func (p *Plan) Read(in Input) []Value {
 	return values
 }
 
-// read answers the type that the place must have because of what stands below it:
-// then it needs not be read itself. "" when nothing below says.
-func (s *step) read(in Input, values []Value) (kind string, defined bool) {
+// read answers whether the place is there. What stands below it may say so, and of
+// what type it is: then it needs not be read itself.
+func (s *step) read(in Input, values []Value) (defined bool) {
 	if s.level == Full {
 		v, ok := in.Lookup(s.path)
 		values[s.slot] = Value{defined: ok, value: v}
-		return "", ok
+		return ok
 	}
+	kind := ""
 	for _, kid := range s.kids {
-		if _, ok := kid.read(in, values); ok {
+		if kid.read(in, values) {
 			kind, defined = "object", true
 			if kid.index >= 0 {
 				kind = "array"
@@ -135,7 +138,7 @@ func (s *step) read(in Input, values []Value) (kind string, defined bool) {
 		}
 	}
 	if s.level == Nothing {
-		return kind, defined
+		return defined
 	}
 	if !defined {
 		v, ok := in.Lookup(s.path)
@@ -148,7 +151,7 @@ func (s *step) read(in Input, values []Value) (kind string, defined bool) {
 	} else {
 		values[s.slot] = Value{defined: defined}
 	}
-	return kind, defined
+	return defined
 }
 
 // AppendKey appends an injective encoding of what was read.

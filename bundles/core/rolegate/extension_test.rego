@@ -107,7 +107,11 @@ test_extension_candidates_held_elsewhere_do_not_count if {
 }
 
 test_extension_candidates_of_another_shape_are_none if {
-	every odd in [7, null, "writer", {"writer"}, {{"role", "node"}}, {"x": 7}, [{"role": "writer"}], {["writer", "acme"]}] {
+	odd_candidates := array.concat(
+		[7, null, "writer", {"writer"}, {{"role", "node"}}],
+		[{"x": 7}, [{"role": "writer"}], {["writer", "acme"]}],
+	)
+	every odd in odd_candidates {
 		not extended({"candidates": odd}, ann, write).allow
 		extended({"candidates": odd}, ann, read).allow
 	}

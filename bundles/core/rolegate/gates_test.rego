@@ -25,6 +25,11 @@ test_n4_then_public if {
 	not "tenant" in object.keys(answer)
 }
 
+test_n4_what_is_public_is_not_looked_at if {
+	ask(world, ann, object.union(read, {"public": true})).reason == "public"
+	ask(world, ann, object.union(write, {"public": true})).reason == "public"
+}
+
 test_n4_only_true_is_public if {
 	every public in ["true", 1, false, null, {}] {
 		ask(world, {}, {"public": public}).reason == "unauthenticated"
@@ -41,6 +46,10 @@ test_n4_then_no_principal if {
 	every subject in [{}, {"id": null}, {"id": ""}, {"id": 7}, {"id": ["ann"]}, null, 7] {
 		ask(world, subject, read).reason == "unauthenticated"
 	}
+	every id in [null, "", 7, ["ann"]] {
+		ask(world, {"id": id, "claims": {"tenant": "acme"}}, read).reason == "unauthenticated"
+	}
+	ask(world, {"claims": {"tenant": "acme"}}, read).reason == "unauthenticated"
 }
 
 test_n4_no_input_at_all_is_unauthenticated if {
@@ -53,6 +62,12 @@ test_n5_an_unknown_issuer if {
 	every iss in ["evil", "", 7, false, [], {}] {
 		ask(world, claiming({"iss": iss}), read).reason == "untrusted_issuer"
 	}
+}
+
+test_n5_a_number_is_no_issuer if {
+	answer := data.rolegate.decision with data.rbac as adding({"issuers": {"5": {}}})
+		with input as {"subject": claiming({"iss": 5}), "route": read}
+	answer.reason == "untrusted_issuer"
 }
 
 test_n5_no_issuer_is_the_bundles_authority if {
@@ -147,6 +162,12 @@ test_n9_a_token_names_no_tenant_above_its_issuers if {
 	ask(world, stranger({"iss": "acme-only", "tenant": "@root"}), read).reason == "tenant_mismatch"
 	ask(world, stranger({"iss": "acme-only", "tenant": "globex"}), within("globex")).reason == "tenant_mismatch"
 	ask(world, stranger({"iss": "acme-only", "tenant": "acme.eu"}), within("acme.eu")).reason == "no_roles"
+}
+
+test_n7_without_role_data_nothing_is_registered if {
+	every rbac in [{}, [], 7, null, {"tenants": 7}, {"tenants": null}, {"tenants": ["acme"]}] {
+		ask(rbac, ann, read).reason == "unknown_tenant"
+	}
 }
 
 test_n10_a_stranger if {

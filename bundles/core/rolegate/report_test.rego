@@ -23,7 +23,8 @@ test_n32_minus_those_denied_here if {
 
 test_n32_obeys_n28_n29_and_n30 if {
 	ask(predefined, ann, read).permissions == {"user:read"}
-	ask(tenants_own({"*": {"*": {".": true}}}), ann, read).permissions == {"doc:read", "doc:write", "doc:view", "user:read"}
+	own := tenants_own({"*": {"*": {".": true}}})
+	ask(own, ann, read).permissions == {"doc:read", "doc:write", "doc:view", "user:read"}
 	ask(granting({"acme.own": []}), ann, read).permissions == {"doc:write", "doc:view"}
 }
 

@@ -14,7 +14,9 @@ test_n1_a_prefix_that_is_no_segment_does_not_cover if {
 }
 
 test_n1_malformed_paths_are_outside if {
-	every path in ["", ".acme", "acme.", "acme..x", "acme.@x", "acme.$x", "acme.*", "acme.a b", "acme.a\u0007", "acme.a\u2028", 7, {}, []] {
+	empty_segments := ["", ".acme", "acme.", "acme..x"]
+	odd_characters := ["acme.@x", "acme.$x", "acme.*", "acme.a b", "acme.a\u0007", "acme.a\u2028"]
+	every path in array.flatten([empty_segments, odd_characters, 7, {}]) {
 		ask(world, ann, at(path)).reason == "path_outside_tenant"
 	}
 }

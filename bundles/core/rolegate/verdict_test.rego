@@ -2,7 +2,10 @@ package rolegate_test
 
 # What the roles say.
 
-allowing(statements) := object.union(granting({"r": []}), {"roles": {"r": {"owner": "@root", "key": "r", "allow": statements}}})
+allowing(statements) := object.union(
+	granting({"r": []}),
+	{"roles": {"r": {"owner": "@root", "key": "r", "allow": statements}}},
+)
 
 denying(statements) := object.union(
 	granting({"all": [], "r": []}),
@@ -234,7 +237,8 @@ test_n34_and_leaves_its_denials if {
 }
 
 test_n34_a_grant_revoked_elsewhere_or_until_now_counts if {
-	every grants in [{"globex": {"ann": {"reader": 0}}}, {"acme": {"bob": {"reader": 0}}}, {"acme": {"ann": {"reader": 1000}}}] {
+	elsewhere := [{"globex": {"ann": {"reader": 0}}}, {"acme": {"bob": {"reader": 0}}}]
+	every grants in array.concat(elsewhere, [{"acme": {"ann": {"reader": 1000}}}]) {
 		ask(adding({"revoked": {"grants": grants}}), ann, read).allow
 	}
 }

@@ -3,14 +3,15 @@ package sidecar
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/rolegate/rolegate/internal/lab/envoy"
@@ -118,15 +119,27 @@ func (s *Sidecar) Get(ctx context.Context, path string) (status int, body string
 	return resp.StatusCode, string(raw), err
 }
 
-// FreePort finds a loopback address that nobody listens on. Somebody else may take it
-// before it is used: a program that is started again on the same address has no
-// better way.
+// The ports that FreePort chooses from lie below those that Linux gives to outgoing
+// connections: on a busy machine one of them would be taken before it is used.
+const (
+	firstPort = 20_000
+	lastPort  = 31_999
+)
+
+// FreePort finds a loopback address that nobody listens on. A program that is started
+// again on the same address has no better way than to be told one.
 func FreePort(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
+	const tries = 100
+	var last error
+	for range tries {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort+1))) //nolint:gosec // any port will do
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if err == nil {
+			return address, l.Close()
+		}
+		last = err
 	}
-	return l.Addr().String(), errors.Join(l.Close())
+	return "", fmt.Errorf("find a free port: %w", last)
 }
 
 // Prebuilt answers the binary that the environment names (ROLEGATE_BINARY), "" when

@@ -57,9 +57,16 @@ node := tenant if {
 	tenant := place.asked with input as {"route": {"tenant": input.node}}
 }
 
-role := data.rbac.roles[input.role] if is_object(data.rbac.roles[input.role])
+role := named if {
+	is_string(input.role)
+	named := data.rbac.roles[input.role]
+	is_object(named)
+}
 
-recorded if _ = data.rbac.members[node][input.target].grants[input.role]
+recorded if {
+	grants := data.rbac.members[node][input.target].grants
+	_ = grants[input.role]
+}
 
 actor := object.union({"id": input.actor.principal}, {"claims": claims | claims := input.actor.claims})
 

@@ -72,4 +72,4 @@ deaf(role) if {
 	role.owner != "@root"
 }
 
-wished := data.rbac.catalog[input.permission.resource][input.permission.action]
+wished := catalog[input.permission.resource][input.permission.action] if catalog := data.rbac.catalog

@@ -10,7 +10,13 @@ world := {
 	},
 	"tenants": {"@root": {}, "acme": {}, "globex": {}},
 	"roles": {
-		"reader": {"owner": "@root", "key": "reader", "name": "Reads documents", "level": 2, "allow": {"documents": {"read": {".": true}}}},
+		"reader": {
+			"owner": "@root",
+			"key": "reader",
+			"name": "Reads documents",
+			"level": 2,
+			"allow": {"documents": {"read": {".": true}}},
+		},
 		"hidden": {"owner": "@root", "key": "hidden", "visibility": "NONE", "allow": {"*": {"*": {".": true}}}},
 		"support": {"owner": "@root", "key": "support", "type": "predefined", "allow": {"*": {"*": {".": true}}}},
 		"acme.all": {"owner": "acme", "key": "all", "allow": {"*": {"*": {".": true}}}},

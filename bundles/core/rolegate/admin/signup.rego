@@ -11,11 +11,12 @@ import data.rolegate.roles
 signup := {id |
 	some list in ({"signup_roles"} | {"first_user_roles" | input.first == true})
 	some id in policy[list]
-	held := data.rbac.roles[id]
+	held := existing[id]
 	held.owner in {"@root", policy_node}
 	roles.shown(held, tenant, tenant)
 } if {
 	tenant := place.asked with input as {"route": {"tenant": input.tenant}}
+	existing := data.rbac.roles
 	policy_node := roles.policy_node(data.rbac.tenants, place.chain(tenant))
 	policy := data.rbac.tenants[policy_node].policy
 } else := set()

@@ -11,7 +11,9 @@ import data.rolegate.place
 # METADATA
 # title: Who is believed about roles; undefined for an issuer that is not trusted (N5)
 authority := word if {
-	issuer := data.rbac.issuers[input.subject.claims.iss]
+	iss := input.subject.claims.iss
+	is_string(iss)
+	issuer := data.rbac.issuers[iss]
 	is_object(issuer)
 	word := object.get(issuer, "authority", "bundle")
 	word in {"bundle", "token_roles", "token_permissions"}

@@ -36,6 +36,7 @@ candidates := [[id, role, node, node, windows, object.get(role, "windows", [])] 
 	some candidate in given
 	is_object(candidate)
 	id := candidate.role
+	is_string(id)
 	node := candidate.node
 	node in place.nodes
 	windows := object.get(candidate, "windows", [])

@@ -12,58 +12,70 @@ import data.rolegate.verdict
 
 # METADATA
 # title: Permissions allowed and not denied at this path, as text
-reported := {text(resource, action) |
-	some resource, actions in data.rbac.catalog
-	some action, declaration in actions
-	allowed(resource, action, declaration)
-	not denied(resource, action, declaration)
-} if {
-	data.rbac.catalog
+reported := {text(resource, action) | some [resource, action] in (allowed - denied)} if {
+	is_object(data.rbac.catalog)
 } else := {text(resource, action) |
 	some [resource, action] in literal
-	not denied(resource, action, {})
+	not struck(resource, action)
 }
 
 text("-", action) := action
 
 text(resource, action) := concat(":", [resource, action]) if resource != "-"
 
-allowed(resource, action, declaration) if {
-	some [owner, type] in allowing_tiers
-	speaks(type, declaration)
-	not withheld(owner, declaration)
-	worded(allowing, [owner, type], resource, action)
+# Declared permissions that statements allow, that are everyone's who has a tenant's own role, or that the
+# token lists.
+allowed := {[resource, action] |
+	some [tier, resource, action, declaration] in meant(allowing)
+	speaks(tier, declaration)
+	not withheld(tier, declaration)
+} | (given | {pair | some pair in listed; is_object(data.rbac.catalog[pair[0]][pair[1]])})
+
+denied := {[resource, action] |
+	some [tier, resource, action, declaration] in meant(denying)
+	speaks(tier, declaration)
 }
 
-allowed(_, _, declaration) if {
-	declaration.class == "always"
-	caller.authority != "token_permissions"
-	some [_, role] in standing.sides.allow
-	verdict.gives(role)
+# The declared permissions that statements speak of, as [tier, resource, action, declaration].
+meant(statements) := [[tier, resource, action, declaration] |
+	some [tier, name, verb] in statements
+	some resource in names(name, catalog)
+	declarations := catalog[resource]
+	some action in names(verb, declarations)
+	declaration := declarations[action]
+	is_object(declaration)
+] if {
+	catalog := data.rbac.catalog
 }
 
-allowed(resource, action, _) if [resource, action] in listed
+names("*", declared) := object.keys(declared) if is_object(declared)
 
-denied(resource, action, declaration) if {
-	some [owner, type] in denying_tiers
-	speaks(type, declaration)
-	worded(denying, [owner, type], resource, action)
-}
+names(name, _) := [name] if name != "*"
 
 # N28 and N29, as for a question.
-speaks(type, _) if type != "predefined"
+speaks([_, type], _) if type != "predefined"
 
 speaks(_, declaration) if declaration.managed == true
 
-withheld(owner, declaration) if {
+withheld([owner, _], declaration) if {
 	declaration.class == "never"
 	owner != "@root"
 }
 
-worded(statements, tier, resource, action) if {
-	some name in [resource, "*"]
-	some verb in [action, "*"]
-	[tier, name, verb] in statements
+# N30, as for a question.
+given := {[resource, action] |
+	caller.authority != "token_permissions"
+	[role | some [_, role] in standing.sides.allow; verdict.gives(role)][0]
+	some resource, declarations in data.rbac.catalog
+	some action, declaration in declarations
+	declaration.class == "always"
+}
+
+struck(resource, action) if {
+	some [[_, type], name, verb] in denying
+	type != "predefined"
+	name in [resource, "*"]
+	verb in [action, "*"]
 }
 
 # What stands for the allows where no catalog declares anything.
@@ -91,10 +103,6 @@ denying := {[tier(role), resource, action] |
 	some target in question.targets
 	targets[target] == true
 }
-
-allowing_tiers := {tier | some [tier, _, _] in allowing}
-
-denying_tiers := {tier | some [tier, _, _] in denying}
 
 tier(role) := [role.owner, object.get(role, "type", "custom")]
 

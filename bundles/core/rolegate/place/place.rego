@@ -2,7 +2,8 @@
 # title: Where the question is asked
 # description: >-
 #   The node tree, and the place of a question in it. Reads the route's tenant and path and the
-#   registered tenants, nothing of the subject and not the clock.
+#   registered tenants, nothing of the subject and not the clock. A number as a key of stored data reads
+#   what is under its digits, so what comes from a request is known to be text before it is such a key.
 package rolegate.place
 
 # METADATA
@@ -16,6 +17,7 @@ asked := tenant if {
 # METADATA
 # title: What a name of a tenant stands for, in one step (N2)
 aliased(name) := tenant if {
+	is_string(name)
 	tenant := data.rbac.aliases[name]
 } else := name
 

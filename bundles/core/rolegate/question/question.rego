@@ -9,18 +9,27 @@ import data.rolegate.place
 # description: >-
 #   Undefined for a question without an action (N35), or with names that are no texts. The declaration is
 #   null where there is a catalog that does not declare the permission (N25), and {} without a catalog.
-permission := [resource, action, declared[0]] if {
+permission := [resource, action, declaration] if {
+	resource := input.route.resource
+	is_string(resource)
 	action := input.route.action
 	is_string(action)
+	declaration := data.rbac.catalog[resource][action]
+	is_object(declaration)
+} else := [resource, action, declared[0]] if {
+	[resource, action] := named
+	declared := array.flatten([
+		[declaration | declaration := data.rbac.catalog[resource][action]; is_object(declaration)],
+		[null | _ = data.rbac.catalog],
+		{},
+	])
+}
+
+named := [resource, action] if {
 	resource := array.concat([name | name := input.route.resource; name != null], ["-"])[0]
 	is_string(resource)
-	catalog := data.rbac.catalog
-	declared := array.concat([declaration | declaration := catalog[resource][action]; is_object(declaration)], [null])
-} else := [resource, action, {}] if {
 	action := input.route.action
 	is_string(action)
-	resource := array.concat([name | name := input.route.resource; name != null], ["-"])[0]
-	is_string(resource)
 }
 
 # METADATA

@@ -10,20 +10,19 @@ import data.rolegate.place
 untimely := "token_expired" if {
 	exp := input.subject.claims.exp
 	exp != null
-	not ahead(exp)
+	not instant(exp)
 } else := "token_expired" if {
 	nbf := input.subject.claims.nbf
 	nbf != null
 	not instant(nbf)
+} else := "token_expired" if {
+	exp := input.subject.claims.exp
+	exp != null
+	exp <= data.rolegate.now
 } else := "token_not_yet_valid" if {
 	nbf := input.subject.claims.nbf
 	nbf != null
 	nbf > data.rolegate.now
-}
-
-ahead(time) if {
-	instant(time)
-	time > data.rolegate.now
 }
 
 # METADATA

@@ -7,3 +7,7 @@ package own
 # title: The answer
 # entrypoint: true
 decision := data.cases[input.route.params.case].answer
+
+# A policy must answer an empty input to be taken at all. It stays undefined for a case
+# that data.cases lacks.
+decision := false if not input.route.params.case

@@ -1,4 +1,4 @@
-package schema_test
+package cases_test
 
 import (
 	"bytes"
@@ -74,10 +74,10 @@ func reader(t *testing.T, name string, doc any) bool {
 	}
 }
 
-// TestTheSchemaAndTheReaderAgree reads testdata/agree.txtar: per kind of file, documents
+// TestTheSchemaAndTheReaderAgree reads testdata/schema/agree.txtar: per kind of file, documents
 // that both take ("good") and documents that both refuse ("bad"), one a line.
 func TestTheSchemaAndTheReaderAgree(t *testing.T) {
-	a, err := txtar.ParseFile("testdata/agree.txtar")
+	a, err := txtar.ParseFile("testdata/schema/agree.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestTheSchemaAndTheReaderAgree(t *testing.T) {
 	}
 	for _, d := range schema.Documents() {
 		if !seen[d.Name] {
-			t.Errorf("testdata/agree.txtar has nothing for %s", d.Name)
+			t.Errorf("testdata/schema/agree.txtar has nothing for %s", d.Name)
 		}
 	}
 }
