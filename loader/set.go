@@ -89,6 +89,7 @@ func (b *builder) build(ctx context.Context, set []*bundle) result {
 			return refused(err, all)
 		}
 	}
+	explain(problems, src.Data)
 	problems = place(problems, all)
 	problems = append(problems, placeFaults(b.members(set, src.Data["rbac"]), all)...)
 	problems.Sort()
