@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -31,8 +30,12 @@ import (
 const (
 	maxMessage = 256 << 10
 	maxStreams = 1000 // a connection; never unlimited (rapid reset, CVE-2023-44487)
-	drainLimit = 10 * time.Second
-	ageGrace   = 30 * time.Second
+	// streamWorkers is above what one Envoy has under way in a usual moment; more of them
+	// would wait for nothing, and cost a stack each.
+	streamWorkers = 64
+	connWindow    = 4 << 20
+	drainLimit    = 10 * time.Second
+	ageGrace      = 30 * time.Second
 )
 
 // Config is where a server listens and how it ends. The zero value listens at :9191.
@@ -98,7 +101,13 @@ func (s *Server) server(ended context.Context) *grpc.Server {
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))), //nolint:gosec // a count of processors
+		// Goroutines whose stacks have grown already, enough for all streams of a busy
+		// moment: a new one grows its stack at each check, which costs more than the check.
+		grpc.NumStreamWorkers(streamWorkers),
+		// Windows that hold any message, and do not change: looking for better ones costs
+		// a ping for every few messages.
+		grpc.StaticStreamWindowSize(maxMessage),
+		grpc.StaticConnWindowSize(connWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionAge: s.cfg.MaxConnectionAge, MaxConnectionAgeGrace: ageGrace,
 		}),
