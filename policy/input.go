@@ -23,35 +23,44 @@ type Subject struct {
 	Claims ast.Object // of the session, in the normal form of the role model; nil: none
 	Error  string     // ReasonBadCredential: a credential was there and is bad
 
-	ready *readyClaims // what its claims come to in keys; nil: nobody made that
+	ready *readyClaims // of these or of other claims; nil: of none
 }
 
-// readyClaims is the part of a key that claims come to.
+// readyClaims is what is made of claims once.
 type readyClaims struct {
-	of  ast.Object
-	key string
+	of     ast.Object
+	key    string // the part of a key that they come to
+	period period
 }
 
-// Ready is s with the part of a key that its claims come to made now, and not at every
-// request: for whoever keeps a subject over many of them. The claims are not changed
-// afterwards.
+// Ready is s with all that is made of its claims at every request made now: for whoever
+// keeps a subject over many of them. The claims are not changed afterwards.
 func (s Subject) Ready() Subject {
 	if s.Claims != nil {
-		s.ready = &readyClaims{of: s.Claims, key: string(footprint.AppendValue(nil, s.Claims))}
+		s.ready = &readyClaims{
+			of: s.Claims, key: string(footprint.AppendValue(nil, s.Claims)), period: periodOf(s.Claims),
+		}
 	}
 	return s
 }
 
+// made is what was made of the claims; nil: nobody did.
+func (s *Subject) made() *readyClaims {
+	if s.ready != nil && s.ready.of == s.Claims {
+		return s.ready
+	}
+	return nil
+}
+
 // appendClaims appends the part of a key that the claims are.
 func (s *Subject) appendClaims(b []byte) []byte {
-	switch {
-	case s.Claims == nil:
+	if s.Claims == nil {
 		return footprint.AppendAbsent(b)
-	case s.ready != nil && s.ready.of == s.Claims:
-		return append(b, s.ready.key...)
-	default:
-		return footprint.AppendValue(b, s.Claims)
 	}
+	if ready := s.made(); ready != nil {
+		return append(b, ready.key...)
+	}
+	return footprint.AppendValue(b, s.Claims)
 }
 
 // Value is input.subject; false for nobody, which is an absent subject.

@@ -85,45 +85,10 @@ func (r *Reply) allow(a *Answer, c carried, taken spoofs, now time.Time) {
 // vouched is the id of the subject that the upstream is told, "" for none. A reply
 // depends on the subject and on the clock by nothing else.
 func (a *Answer) vouched(now time.Time) string {
-	if a.Effect != policy.Allow || a.Reason == policy.ReasonPublic || !current(a.Subject, now) {
+	if a.Effect != policy.Allow || a.Reason == policy.ReasonPublic || !a.Subject.Current(now) {
 		return ""
 	}
 	return a.Subject.ID
-}
-
-// current says whether the upstream may be told of the subject. Whoever allows a
-// request without looking at who asks (a public route, a policy of one's own) must
-// not have an outdated token vouch for its subject.
-func current(s policy.Subject, now time.Time) bool {
-	if s.ID == "" || s.Error != "" {
-		return false
-	}
-	if s.Claims == nil {
-		return true
-	}
-	exp, bounded, ok := instant(s.Claims, "exp")
-	if !ok || bounded && !now.Before(exp) {
-		return false
-	}
-	nbf, bounded, ok := instant(s.Claims, "nbf")
-	return ok && (!bounded || !now.Before(nbf))
-}
-
-// instant reads integer milliseconds; ok is false for anything else but null.
-func instant(claims ast.Object, name string) (at time.Time, bounded, ok bool) {
-	t := claims.Get(ast.InternedTerm(name))
-	if t == nil {
-		return time.Time{}, false, true
-	}
-	switch v := t.Value.(type) {
-	case ast.Null:
-		return time.Time{}, false, true
-	case ast.Number:
-		ms, ok := v.Int64()
-		return time.UnixMilli(ms), true, ok
-	default:
-		return time.Time{}, false, false
-	}
 }
 
 func joinEscaped(list []string) string {

@@ -152,8 +152,17 @@ func (f *fields) skip(n int) bool {
 	return true
 }
 
-// varint reads at most ten bytes, of which the last holds one bit.
+// varint reads a number. Nearly all are of one byte.
 func (f *fields) varint() (v uint64, ok bool) {
+	if f.rest != "" && f.rest[0] < 0x80 {
+		v, f.rest = uint64(f.rest[0]), f.rest[1:]
+		return v, true
+	}
+	return f.longVarint()
+}
+
+// longVarint reads at most ten bytes, of which the last holds one bit.
+func (f *fields) longVarint() (v uint64, ok bool) {
 	for i := range len(f.rest) {
 		b := f.rest[i]
 		if i == 9 && b > 1 {

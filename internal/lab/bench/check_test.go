@@ -29,11 +29,47 @@ func BenchmarkCheck(b *testing.B) {
 			for n := range corpus { // fills what is remembered, and proves the answers
 				check(b, s, corpus[n])
 			}
-			b.ReportAllocs()
-			for n := 0; b.Loop(); n++ {
-				check(b, s, corpus[n%len(corpus)])
+			b.Run("form=decoded", func(b *testing.B) {
+				b.ReportAllocs()
+				for n := 0; b.Loop(); n++ {
+					check(b, s, corpus[n%len(corpus)])
+				}
+			})
+			b.Run("form=wire", func(b *testing.B) { // as the server does
+				room := make([]byte, 0, 1<<10)
+				messages := make([]string, len(corpus))
+				for n := range corpus {
+					messages[n] = string(corpus[n].raw)
+				}
+				b.ReportAllocs()
+				for n := 0; b.Loop(); n++ {
+					at := n % len(corpus)
+					if got := allows(s.AppendAnswer(b.Context(), room, messages[at])); got != corpus[at].allow {
+						b.Fatalf("%s %s: got allow=%t", corpus[at].method, corpus[at].path, got)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestAHitAllocatesNothing beneath the transport, with a remembered token.
+func TestAHitAllocatesNothing(t *testing.T) {
+	dir, corpus := inputs(t)
+	s := inProcess(t, dir, policy.Config{AuditEvery: -1})
+	message, room := string(corpus[0].raw), make([]byte, 0, 1<<10)
+	allocations := func() float64 {
+		return testing.AllocsPerRun(1000, func() {
+			if got := allows(s.AppendAnswer(t.Context(), room, message)); got != corpus[0].allow {
+				t.Fatalf("got allow=%t", got)
 			}
 		})
+	}
+	// It is remembered at some time.
+	for limit := time.Now().Add(10 * time.Second); allocations() > 0; {
+		if time.Now().After(limit) {
+			t.Fatalf("got %v allocations, want none", allocations())
+		}
 	}
 }
 
@@ -53,7 +89,7 @@ func BenchmarkProtobuf(b *testing.B) {
 	}
 }
 
-func inputs(b *testing.B) (dir string, corpus []request) {
+func inputs(b testing.TB) (dir string, corpus []request) {
 	b.Helper()
 	idp, err := token.New(issuer, keyID)
 	if err != nil {
@@ -74,7 +110,7 @@ func inputs(b *testing.B) (dir string, corpus []request) {
 }
 
 // inProcess wires what `serve` does, without listeners.
-func inProcess(b *testing.B, dir string, cfg policy.Config) *extauthz.Server {
+func inProcess(b testing.TB, dir string, cfg policy.Config) *extauthz.Server {
 	b.Helper()
 	snapshot, _, err := loader.Read(b.Context(), filepath.Join(dir, "bundle"))
 	if err != nil {
@@ -102,7 +138,7 @@ func inProcess(b *testing.B, dir string, cfg policy.Config) *extauthz.Server {
 	return extauthz.New(extauthz.Config{}, gate, zap.NewNop())
 }
 
-func check(b *testing.B, s *extauthz.Server, r request) *authv3.CheckResponse {
+func check(b testing.TB, s *extauthz.Server, r request) *authv3.CheckResponse {
 	b.Helper()
 	var req authv3.CheckRequest
 	if err := proto.Unmarshal(r.raw, &req); err != nil {
