@@ -25,7 +25,7 @@ type finding struct {
 	generation uint64
 	evaluated  time.Time
 	answer     Decision
-	kept       atomic.Pointer[any] // what a front end made of the answer ([Recalled.Keep])
+	kept       atomic.Value // what a front end made of the answer ([Recalled.Keep])
 }
 
 // decision is the finding's answer with its origin; of no finding, a denial.

@@ -231,7 +231,7 @@ func (v View) query(ctx context.Context, entrypoint string) (*query, error) {
 	if q := v.at.asked; q != nil && q.entrypoint == entrypoint {
 		return q, nil
 	}
-	return v.at.Snapshot.query(ctx, entrypoint)
+	return v.at.query(ctx, entrypoint)
 }
 
 // answer decides on what the plan read: from memory, or by evaluating exactly that.

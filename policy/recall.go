@@ -17,16 +17,11 @@ type Recalled struct{ f *finding }
 func (r Recalled) Decision() Decision { return r.f.decision(OriginHit) }
 
 // Kept is what was kept with the decision last; nil for nothing.
-func (r Recalled) Kept() any {
-	if v := r.f.kept.Load(); v != nil {
-		return *v
-	}
-	return nil
-}
+func (r Recalled) Kept() any { return r.f.kept.Load() }
 
 // Keep keeps something that follows from the decision as long as the decision is
-// remembered, in place of what was kept before.
-func (r Recalled) Keep(v any) { r.f.kept.Store(&v) }
+// remembered, in place of what was kept before. All that is ever kept is of one type.
+func (r Recalled) Keep(v any) { r.f.kept.Store(v) }
 
 // Recall answers the snapshot's entry point from memory, where that takes neither an
 // evaluation nor values to be made of the request. ok is false when it does not answer,

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"testing"
@@ -73,7 +74,7 @@ func TestAKeyIsTheSameWrittenAsMade(t *testing.T) {
 		d := documents().Draw(t, "document")
 		want := plan.AppendKey([]byte("before"), plan.Read(d))
 		got, ok := plan.WriteKey([]byte("before"), &d)
-		if !ok || string(got) != string(want) {
+		if !ok || !bytes.Equal(got, want) {
 			t.Fatalf("%+v: got %t\n%q\nwant\n%q", d, ok, got, want)
 		}
 	})
@@ -206,7 +207,8 @@ func TestAnAuditWithoutTimeFindsNothing(t *testing.T) {
 	e.Install(compile(t, windows("ann", 1000, 2000), small))
 	evaluated := 0
 	e.eval = func(s *Snapshot, ctx context.Context, q *query, in ast.Value, now time.Time) (ast.Value, error) {
-		if evaluated++; evaluated == 2 { // the audit
+		evaluated++
+		if evaluated == 2 { // the audit
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}

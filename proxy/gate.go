@@ -135,7 +135,7 @@ func (g *Gate) complain(a *Answer, fault error) {
 
 // check is one request on its way through the gate.
 type check struct {
-	gate    *Gate
+	*tools
 	in      Inbound
 	began   time.Time
 	id      [idBytes]byte
@@ -143,7 +143,6 @@ type check struct {
 	view    policy.View
 	host    string // canonical
 	target  canonical.Target
-	room    []string // for the segments of target
 	spoofs  spoofs
 	badName error
 	query   canonical.Values // once asked for
@@ -158,9 +157,15 @@ type check struct {
 	found    bool  // recalled is the decision
 	told     *told // what is said of recalled; nil: it has to be made
 	series   series
-	key      policy.Key
-	texts    route.Texts
-	bound    bound
+}
+
+// tools are what one check leaves to the next.
+type tools struct {
+	gate  *Gate
+	room  []string // for the segments of a target
+	key   policy.Key
+	texts route.Texts
+	bound bound
 }
 
 // bound are methods of a check as values: each costs an allocation when it is made.
@@ -170,7 +175,7 @@ type bound struct {
 }
 
 func newCheck(g *Gate) *check {
-	c := &check{gate: g}
+	c := &check{tools: &tools{gate: g}}
 	c.bound = bound{
 		headerName: c.headerName, parameter: c.parameter, header: c.header, claim: c.claim,
 		extension: c.extension, alias: c.alias,
@@ -191,8 +196,10 @@ func (c *check) release() {
 	if !c.found || c.limited.waitedFor() {
 		return
 	}
-	clear(c.room)
-	*c = check{gate: c.gate, room: c.room, key: c.key, texts: c.texts, bound: c.bound}
+	kept := c.tools
+	clear(kept.room)
+	*c = check{}
+	c.tools = kept
 	c.gate.checks.Put(c)
 }
 
@@ -243,7 +250,7 @@ func (c *check) run(ctx context.Context) {
 // recall answers from memory, where that takes nothing to be made.
 func (c *check) recall() bool {
 	c.answer.Route = c.resolve(c.teller == nil || c.view.ReadsParams())
-	c.doc = document{Document: policy.Document{Subject: c.answer.Subject, Route: c.answer.Route}, rest: c.in.Rest}
+	c.doc.Subject, c.doc.Route, c.doc.rest = c.answer.Subject, c.answer.Route, c.in.Rest
 	c.recalled, c.found = c.view.Recall(&c.key, &c.doc, c.began)
 	if !c.found {
 		return false

@@ -203,7 +203,8 @@ func TestWhatIsRememberedIsSaidAsIfItWereNew(t *testing.T) {
 		}
 		hits += memory.Stats().Hits
 	})
-	if t.Logf("%d of %d from memory", hits, asked); hits == 0 {
+	t.Logf("%d of %d from memory", hits, asked)
+	if hits == 0 {
 		t.Error("nothing came from memory")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -66,7 +67,7 @@ func (s *Server) answer(ctx context.Context, dst []byte, w *wire) (answer []byte
 		if p := recover(); p != nil {
 			s.log.Error("panic", zap.String("method", authv3.Authorization_Check_FullMethodName),
 				zap.String("type", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
-			answer = append(dst, s.teller.encode(refusal())...)
+			answer = slices.Concat(dst, s.teller.encode(refusal()))
 		}
 	}()
 	if w.read() {

@@ -160,7 +160,7 @@ func (w *wire) readRequest(message string, s *shape) bool {
 func (w *wire) readHTTP(message string, s *shape) bool {
 	f := fields{rest: message}
 	for f.next() {
-		ok := true
+		var ok bool
 		switch f.number {
 		case numberHeaders:
 			var h header

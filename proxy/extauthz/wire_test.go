@@ -100,23 +100,22 @@ func messages(tb testing.TB) map[string][]byte {
 	}}
 	all["raw headers"] = encode(raw)
 
-	join := func(parts ...[]byte) []byte { return slices.Concat(parts...) }
 	field := func(number protowire.Number, value ...byte) []byte {
 		return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), value)
 	}
-	http := func(fields ...[]byte) []byte { return field(1, field(4, field(2, join(fields...)...)...)...) }
+	http := func(fields ...[]byte) []byte { return field(1, field(4, field(2, slices.Concat(fields...)...)...)...) }
 	get := field(2, []byte("GET")...)
-	for name, message := range map[string][]byte{
+	maps.Copy(all, map[string][]byte{
 		"nothing":               {},
 		"no message":            {0xff},
-		"attributes twice":      join(all["usual"], http(get)),
-		"request twice":         field(1, join(field(4, field(2, get...)...), field(4, field(2, field(4, '/')...)...))...),
-		"http twice":            field(1, field(4, join(field(2, get...), field(2, field(4, '/')...))...)...),
-		"source twice":          field(1, join(field(1, field(4, 'a')...), field(1, field(3)...))...),
+		"attributes twice":      slices.Concat(all["usual"], http(get)),
+		"request twice":         field(1, slices.Concat(field(4, field(2, get...)...), field(4, field(2, field(4, '/')...)...))...),
+		"http twice":            field(1, field(4, slices.Concat(field(2, get...), field(2, field(4, '/')...))...)...),
+		"source twice":          field(1, slices.Concat(field(1, field(4, 'a')...), field(1, field(3)...))...),
 		"method twice":          http(get, field(2, []byte("PUT")...)),
 		"method not UTF-8":      http(field(2, 0xff)),
 		"body not UTF-8":        http(get, field(11, 0xff)),
-		"a number for text":     http(get, []byte{4<<3 | 0, 7}),
+		"a number for text":     http(get, []byte{4 << 3, 7}),
 		"an unknown field":      http(get, field(90, 'x')),
 		"a group":               http(get, []byte{4<<3 | 3, 4<<3 | 4}),
 		"field zero":            http(get, []byte{2, 0}),
@@ -124,17 +123,15 @@ func messages(tb testing.TB) map[string][]byte {
 		"a number too long":     http(get, []byte{9 << 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02}),
 		"a length too large":    http(get, []byte{2<<3 | 2, 200}),
 		"a length written long": http([]byte{2<<3 | 2, 0x83, 0x00, 'G', 'E', 'T'}),
-		"a key twice":           http(get, field(3, join(field(1, 'a'), field(2, '1'))...), field(3, join(field(1, 'a'), field(2, '2'))...)),
-		"a key twice in one":    http(get, field(3, join(field(1, 'a'), field(1, 'b'), field(2, '1'))...)),
+		"a key twice":           http(get, field(3, slices.Concat(field(1, 'a'), field(2, '1'))...), field(3, slices.Concat(field(1, 'a'), field(2, '2'))...)),
+		"a key twice in one":    http(get, field(3, slices.Concat(field(1, 'a'), field(1, 'b'), field(2, '1'))...)),
 		"no key":                http(get, field(3, field(2, '1')...)),
 		"header maps twice":     http(get, field(13, field(1, field(1, 'a')...)...), field(13, field(1, field(1, 'b')...)...)),
-		"an empty header map":   http(get, field(13), field(3, join(field(1, 'a'), field(2, '1'))...)),
-		"an empty raw value":    http(get, field(13, field(1, join(field(1, 'a'), field(2, 'v'), field(3))...)...)),
-		"metadata not UTF-8":    field(1, join(field(4, field(2, get...)...), field(11, field(1, join(field(1, 0xff), field(2))...)...))...),
-		"metadata cut":          field(1, join(field(4, field(2, get...)...), field(11, field(1, 0x0a, 0x05)...))...),
-	} {
-		all[name] = message
-	}
+		"an empty header map":   http(get, field(13), field(3, slices.Concat(field(1, 'a'), field(2, '1'))...)),
+		"an empty raw value":    http(get, field(13, field(1, slices.Concat(field(1, 'a'), field(2, 'v'), field(3))...)...)),
+		"metadata not UTF-8":    field(1, slices.Concat(field(4, field(2, get...)...), field(11, field(1, slices.Concat(field(1, 0xff), field(2))...)...))...),
+		"metadata cut":          field(1, slices.Concat(field(4, field(2, get...)...), field(11, field(1, 0x0a, 0x05)...))...),
+	})
 	return all
 }
 

@@ -89,70 +89,70 @@ func BenchmarkProtobuf(b *testing.B) {
 	}
 }
 
-func inputs(b testing.TB) (dir string, corpus []request) {
-	b.Helper()
+func inputs(tb testing.TB) (dir string, corpus []request) {
+	tb.Helper()
 	idp, err := token.New(issuer, keyID)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	dir = b.TempDir()
+	dir = tb.TempDir()
 	if err := writeInputs(dir, idp); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	all, err := ask(idp, 1)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	if corpus, err = requests(all[:2000]); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return dir, corpus
 }
 
 // inProcess wires what `serve` does, without listeners.
-func inProcess(b testing.TB, dir string, cfg policy.Config) *extauthz.Server {
-	b.Helper()
-	snapshot, _, err := loader.Read(b.Context(), filepath.Join(dir, "bundle"))
+func inProcess(tb testing.TB, dir string, cfg policy.Config) *extauthz.Server {
+	tb.Helper()
+	snapshot, _, err := loader.Read(tb.Context(), filepath.Join(dir, "bundle"))
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	engine, err := policy.NewEngine(cfg)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	b.Cleanup(engine.Close)
+	tb.Cleanup(engine.Close)
 	engine.Install(snapshot)
 	id, err := identity.New(identity.Config{Authenticators: []identity.Authenticator{{JWT: &identity.JWT{Issuers: []identity.Issuer{{
 		Issuer: issuer, JWKSFile: filepath.Join(dir, "jwks.json"), Audiences: []string{audience},
 	}}}}}}, nil, zap.NewNop())
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	if err := id.Load(b.Context()); err != nil {
-		b.Fatal(err)
+	if err := id.Load(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	gate, err := proxy.New(proxy.Config{}, engine, id, nil, nil, time.Now, zap.NewNop())
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return extauthz.New(extauthz.Config{}, gate, zap.NewNop())
 }
 
-func check(b testing.TB, s *extauthz.Server, r request) *authv3.CheckResponse {
-	b.Helper()
+func check(tb testing.TB, s *extauthz.Server, r request) *authv3.CheckResponse {
+	tb.Helper()
 	var req authv3.CheckRequest
 	if err := proto.Unmarshal(r.raw, &req); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	answer, err := s.Check(b.Context(), &req)
+	answer, err := s.Check(tb.Context(), &req)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	if got := answer.GetStatus().GetCode() == int32(codes.OK); got != r.allow {
-		b.Fatalf("%s %s is %v, want allow=%t", r.method, r.path, answer, r.allow)
+		tb.Fatalf("%s %s is %v, want allow=%t", r.method, r.path, answer, r.allow)
 	}
 	if _, err := proto.Marshal(answer); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return answer
 }
