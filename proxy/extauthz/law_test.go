@@ -211,6 +211,7 @@ func TestWhatIsRememberedIsSaidAsIfItWereNew(t *testing.T) {
 
 // TestAnAnswerFromMemoryAllocatesNothing beneath the transport.
 func TestAnAnswerFromMemoryAllocatesNothing(t *testing.T) {
+	policytest.Allocations(t)
 	engine := policytest.Engine(t, benchBundle("true"), policy.Config{AuditEvery: -1})
 	g, err := proxy.New(proxy.Config{}, engine, tokens{}, nil, nil, time.Now, zap.NewNop())
 	if err != nil {

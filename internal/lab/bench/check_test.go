@@ -13,6 +13,7 @@ import (
 	"github.com/rolegate/rolegate/internal/lab/token"
 	"github.com/rolegate/rolegate/loader"
 	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/policy/policytest"
 	"github.com/rolegate/rolegate/proxy"
 	"github.com/rolegate/rolegate/proxy/extauthz"
 	"github.com/rolegate/rolegate/proxy/identity"
@@ -55,6 +56,7 @@ func BenchmarkCheck(b *testing.B) {
 
 // TestAHitAllocatesNothing beneath the transport, with a remembered token.
 func TestAHitAllocatesNothing(t *testing.T) {
+	policytest.Allocations(t)
 	dir, corpus := inputs(t)
 	s := inProcess(t, dir, policy.Config{AuditEvery: -1})
 	message, room := string(corpus[0].raw), make([]byte, 0, 1<<10)
