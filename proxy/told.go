@@ -32,8 +32,6 @@ type told struct {
 // Tell answers one request as Check does, in the bytes of a surface, which it appends
 // to dst. A remembered decision's message is made once; then an answer from memory
 // allocates nothing, if dst has room.
-//
-// What the authenticator was given of a context is not valid any more once it returned.
 func (g *Gate) Tell(ctx context.Context, dst []byte, in *Inbound, t Teller) []byte {
 	c := g.check(ctx, *in, t)
 	if c.told != nil {
