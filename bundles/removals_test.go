@@ -20,7 +20,7 @@ func removals() []removal {
 	return []removal{
 		{"n1", "place/place.rego", `	not contains(path, "..")` + "\n", ""},
 		{"n1", "place/place.rego", `	regex.match(`, `	not regex.match(`},
-		{"n2", "place/place.rego", "aliased(name) := tenant if {\n\ttenant := data.rbac.aliases[name]\n} else := name", "aliased(name) := name"},
+		{"n2", "place/place.rego", "\ttenant := data.rbac.aliases[name]\n", "\ttenant := data.rbac.aliases[name]\n\tfalse\n"},
 		{"n3", "roles/roles.rego", `} else := concat(".", [node, key])`, `} else := key`},
 		{"n4", "gate/gate.rego", "} else := \"unauthenticated\" if {\n\tnot identified\n", ""},
 		{"n4", "gate/gate.rego", "\tis_string(principal)\n\tprincipal != \"\"\n", "\t_ = principal\n"},

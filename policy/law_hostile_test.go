@@ -1,10 +1,10 @@
 package policy_test
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,57 +81,124 @@ func hostile() []ast.Value {
 	return append(values, ast.String(binary.AppendUvarint(nil, 300)))
 }
 
-// Whatever headers hold: each question gets its own answer, again when all of them are
-// remembered, and those with one answer are one question.
+// neighbors are questions that differ in one place, each of the hostile values in turn,
+// and one text that is cut at every place: what stands next to each other must not run
+// together, whatever byte an encoding puts between.
+func neighbors() []inquiry {
+	var questions []inquiry
+	for _, v := range hostile() {
+		questions = append(questions, asked(map[string]ast.Value{"a": v, "c": ast.String("c")}), asked(map[string]ast.Value{"a": ast.String("a"), "b": v}))
+	}
+	for between := range 16 {
+		text := strings.Repeat("a"+string([]byte{byte(between)}), 2)
+		for i := range len(text) + 1 {
+			questions = append(questions, asked(map[string]ast.Value{"a": ast.String(text[:i]), "b": ast.String(text[i:])}))
+		}
+	}
+	return questions
+}
+
+// Whatever headers hold: each question gets its own answer, first and again when all of
+// them are remembered side by side.
 func TestNoTwoQuestionsShareAnAnswer(t *testing.T) {
 	t.Parallel()
-	values := hostile()
 	for name, module := range map[string]string{"named headers": echo, "every header": echoAll} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := ownPolicy(t, module)
-			rapid.Check(t, func(t *rapid.T) {
-				e := lawEngine(t, policy.Config{AuditEvery: 7}, s)
-				defer e.Close()
-				var questions []inquiry
-				for range rapid.IntRange(2, 7).Draw(t, "questions") {
-					headers := map[string]ast.Value{}
-					for _, name := range []string{"a", "b", "c"} {
-						headers[name] = rapid.SampledFrom(values).Draw(t, name)
-					}
-					questions = append(questions, asked(headers))
-				}
-				// One text cut at every place: what is next to each other must not run together.
-				text := rapid.SampledFrom([]string{"ab", "a\x00b", "\x05\x01a\x05\x01b", "\xff\xfe\xfd"}).Draw(t, "text")
-				for i := range len(text) + 1 {
-					questions = append(questions, asked(map[string]ast.Value{"a": ast.String(text[:i]), "b": ast.String(text[i:])}))
-				}
-				var seen []ast.Value
-				for _, q := range questions {
-					want := fresh(t.Context(), e.View(), q)
-					d, err := e.View().Decide(t.Context(), "own/decision", q.in, q.now)
-					if !agrees(d, err, want) {
-						t.Fatalf("%s: got %+v, %v, want %v", d.Origin, d, err, want)
-					}
-					if d.Origin == policy.OriginHit && !slices.ContainsFunc(seen, func(v ast.Value) bool { return v.Compare(want) == 0 }) {
-						t.Fatalf("got the answer to another question, of %.300s", q)
-					}
-					seen = append(seen, want)
-					if !remembered(t.Context(), t, e.View(), q, want) {
-						t.Fatalf("got no answer from memory, of %.300s", q)
-					}
-				}
-				for _, q := range questions { // all are there now, side by side
-					d, err := e.View().Decide(t.Context(), "own/decision", q.in, q.now)
-					if want := fresh(t.Context(), e.View(), q); !agrees(d, err, want) || d.Origin != policy.OriginHit {
-						t.Fatalf("%s: got %+v, %v, want %v from memory", d.Origin, d, err, want)
-					}
-				}
-				if s := e.Stats(); s.Mismatches != 0 {
-					t.Fatalf("got %+v, want no mismatch", s)
-				}
-			})
+			e := lawEngine(t, policy.Config{AuditEvery: 7}, ownPolicy(t, module))
+			defer e.Close()
+			sideBySide(t, e, neighbors())
 		})
+	}
+}
+
+// The same with several places at once.
+func TestNoTwoCombinationsShareAnAnswer(t *testing.T) {
+	t.Parallel()
+	s, values := ownPolicy(t, echo), hostile()
+	rapid.Check(t, func(t *rapid.T) {
+		e := lawEngine(t, policy.Config{AuditEvery: 7}, s)
+		defer e.Close()
+		var questions []inquiry
+		for range rapid.IntRange(2, 6).Draw(t, "questions") {
+			headers := map[string]ast.Value{}
+			for _, name := range []string{"a", "b", "c"} {
+				headers[name] = rapid.SampledFrom(values).Draw(t, name)
+			}
+			questions = append(questions, asked(headers))
+		}
+		sideBySide(t, e, questions)
+	})
+}
+
+// presence answers by whether places are there, and what they are, alone.
+const presence = `package own
+
+decision := {"allow": true, "valid_until": null, "read": [bare, kind, element]}
+
+default bare := "there"
+
+bare := "not there, or with m" if not without_m
+
+without_m if {
+	x := input.a
+	not x.m
+}
+
+default kind := "no object"
+
+kind := object.get(input.b, "m", "none")
+
+default element := "no second"
+
+element := "a second" if {
+	x := input.l
+	y := x[1]
+	not y.m
+}
+`
+
+// A place that is there differs from one that is not, an object from what is none, and a
+// list with an element from one without.
+func TestWhetherAPlaceIsThereIsPartOfTheQuestion(t *testing.T) {
+	t.Parallel()
+	e := lawEngine(t, policy.Config{AuditEvery: 2}, ownPolicy(t, presence))
+	defer e.Close()
+	values := []string{"", "null", "false", `""`, "{}", `{"m": "none"}`, `{"m": false}`, `{"m": null}`, "[]", "[{}]", `[0, {}]`, `[0, {"m": 1}]`, `[0, false]`}
+	questions := []inquiry{{now: time.UnixMilli(7)}}
+	for _, a := range values {
+		for _, b := range values {
+			doc := ast.NewObject()
+			for name, text := range map[string]string{"a": a, "b": b, "l": a} {
+				if text != "" {
+					doc.Insert(ast.StringTerm(name), ast.MustParseTerm(text))
+				}
+			}
+			questions = append(questions, inquiry{policy.Whole{Value: doc}, time.UnixMilli(7)})
+		}
+	}
+	sideBySide(t, e, questions)
+}
+
+// sideBySide asks every question until it is remembered, and then all of them once more.
+func sideBySide(t rapid.TB, e *policy.Engine, questions []inquiry) {
+	t.Helper()
+	ctx := context.Background()
+	answers := make([]ast.Value, len(questions))
+	for i, q := range questions {
+		answers[i] = fresh(ctx, e.View(), q)
+		if answers[i] != nil && !remembered(ctx, t, e.View(), q, answers[i]) { // faults are never remembered
+			t.Fatalf("got no answer from memory, of %.300s", q)
+		}
+	}
+	for i, q := range questions {
+		d, err := e.View().Decide(ctx, "own/decision", q.in, q.now)
+		if !agrees(d, err, answers[i]) || (d.Origin == policy.OriginHit) != (answers[i] != nil) {
+			t.Fatalf("%s: got %+v, %v, want %v from memory, of %.300s", d.Origin, d, err, answers[i], q)
+		}
+	}
+	if s := e.Stats(); s.Mismatches != 0 {
+		t.Fatalf("got %+v, want no mismatch", s)
 	}
 }
 

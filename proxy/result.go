@@ -228,24 +228,19 @@ func parameters(v ast.Value) (list []Parameter, err error) {
 	return list, err
 }
 
-// plainParameter says whether a text can stand in a query as it is: Envoy writes names
-// and values unencoded, so that "ann&admin=1" would be a second parameter.
+// plainParameter says whether a text means itself in a query, encoded or not: Envoy
+// writes names and values as they are, so that "ann&admin=1" would be a second
+// parameter, and other proxies encode them.
 func plainParameter(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		switch {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~", c) >= 0:
-		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
-			i += 2
 		default:
 			return false
 		}
 	}
 	return true
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
 // metadata checks that an object can become a protobuf Struct of moderate size.

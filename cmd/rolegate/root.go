@@ -71,6 +71,7 @@ Exit codes: 0 yes; 1 the answer is no; 2 no answer could be had; 130 interrupted
 		p.validateCommand(),
 		p.testCommand(),
 		p.footprintCommand(),
+		p.cacheCommand(),
 		p.schemaCommand(),
 		p.healthcheckCommand(),
 		p.versionCommand(),

@@ -81,6 +81,7 @@ type server struct {
 	build     telemetry.Build
 	started   time.Time
 	suspect   atomic.Uint64 // generation in which an audit last differed
+	bypasses  telemetry.Reasons
 	log       *zap.Logger
 }
 
@@ -135,6 +136,7 @@ func (s *server) close() { s.engine.Close() }
 // install makes a snapshot the one that answers; with the first, Envoy may come.
 func (s *server) install(snapshot *policy.Snapshot) uint64 {
 	generation := s.engine.Install(snapshot)
+	s.bypasses.Because(notRemembered(snapshot), s.engine.Stats().Bypassed)
 	s.envoy.SetReady(true)
 	return generation
 }
@@ -142,9 +144,15 @@ func (s *server) install(snapshot *policy.Snapshot) uint64 {
 // mismatch is told of an audit that differed: the footprint of a policy is wrong.
 func (s *server) mismatch(m policy.Mismatch) {
 	s.suspect.Store(m.Generation)
+	if now := s.engine.View(); now.Generation() == m.Generation && now.Entrypoint() == m.Entrypoint {
+		s.bypasses.Because("audit", s.engine.Stats().Bypassed)
+	}
 	s.log.Error("an audit found another answer: report this; nothing is remembered until the next generation",
 		zap.String("entrypoint", m.Entrypoint), zap.Uint64("generation", m.Generation),
-		zap.String("source", string(m.Origin)), zap.String("got", m.Got), zap.String("want", m.Want))
+		zap.String("source", string(m.Origin)),
+		// A policy's own reason may hold values of the request.
+		zap.String("got", policy.Decision{Reason: m.Got}.ReasonLabel()),
+		zap.String("want", policy.Decision{Reason: m.Want}.ReasonLabel()))
 }
 
 // listen opens every listener, so that what is wrong with one ends the program
@@ -197,7 +205,7 @@ func (s *server) reading() telemetry.Engine {
 	n := s.engine.Stats()
 	return telemetry.Engine{
 		Hits: n.Hits, Misses: n.Misses, Waits: n.Waits, Bypassed: n.Bypassed, Stored: n.Stored, Dropped: n.Dropped,
-		Audits: n.Audits, Mismatches: n.Mismatches,
+		Audits: n.Audits, Mismatches: n.Mismatches, BypassedBy: s.bypasses.Split(n.Bypassed),
 	}
 }
 
@@ -210,6 +218,7 @@ func (s *server) status() admin.Status {
 		Cache: admin.Cache{
 			Hits: n.Hits, Misses: n.Misses, Waits: n.Waits, Bypassed: n.Bypassed, Stored: n.Stored, Dropped: n.Dropped,
 			Audits: n.Audits, Mismatches: n.Mismatches,
+			BypassedBy: s.bypasses.Split(n.Bypassed), NotRemembered: s.bypasses.Current(),
 		},
 	}
 }

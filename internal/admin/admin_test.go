@@ -118,7 +118,7 @@ func TestStatus(t *testing.T) {
 			Generation: 3, Ready: true, Watching: true,
 			Bundles: []loader.BundleStatus{{Name: "acme", Revision: "r", Digest: "d", Loaded: loaded, Problems: []string{"broken"}}},
 		},
-		Cache: admin.Cache{Hits: 1, Misses: 2, Waits: 3, Bypassed: 4, Stored: 5, Dropped: 6, Audits: 7},
+		Cache: admin.Cache{Hits: 1, Misses: 2, Waits: 3, Bypassed: 4, BypassedBy: map[string]uint64{"clock": 4}, NotRemembered: "clock", Stored: 5, Dropped: 6, Audits: 7},
 	}
 	w := ask(t, server(t, func() admin.Status { return given }).Handler(), "GET", "localhost", "/status")
 	var got admin.Status

@@ -10,9 +10,9 @@ import (
 	"github.com/rolegate/rolegate/loader"
 )
 
-// statusVersion is the schema of the status document: it rises when a member
+// StatusVersion is the schema of the status document: it rises when a member
 // changes its meaning, not when one is added.
-const statusVersion = 1
+const StatusVersion = 1
 
 // Status is one reading of the server, told as JSON. The zero value is a server
 // without a bundle.
@@ -34,8 +34,14 @@ type Cache struct {
 	Misses   uint64 `json:"misses"`   // evaluated
 	Waits    uint64 `json:"waits"`    // answered by another request's evaluation
 	Bypassed uint64 `json:"bypassed"` // evaluated, may not be remembered
-	Stored   uint64 `json:"stored"`
-	Dropped  uint64 `json:"dropped"`
+	// BypassedBy is Bypassed by reason: clock, nondeterministic or audit; nil for none.
+	BypassedBy map[string]uint64 `json:"bypassed_by,omitempty"`
+	// NotRemembered is the reason for which no decision of this generation is; "" when
+	// they are.
+	NotRemembered string `json:"not_remembered,omitempty"`
+
+	Stored  uint64 `json:"stored"`
+	Dropped uint64 `json:"dropped"`
 	// Audits are decisions that were evaluated again on the whole input; Mismatches, of
 	// those, which differed: must stay 0.
 	Audits     uint64 `json:"audits"`
@@ -44,7 +50,7 @@ type Cache struct {
 
 func (s *Server) statusPage(w http.ResponseWriter, _ *http.Request) {
 	now := s.status()
-	now.SchemaVersion = statusVersion
+	now.SchemaVersion = StatusVersion
 	now.Ready, now.Draining = s.unready() == "", s.draining.Load()
 	body, err := json.MarshalIndent(now, "", "  ")
 	if err != nil {

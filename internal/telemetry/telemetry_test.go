@@ -49,7 +49,7 @@ rolegate_build_info{go="g",opa="o",revision="r",version="v1"} 1
 
 func TestEngine(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
-	now := telemetry.Engine{Hits: 1, Misses: 2, Waits: 3, Bypassed: 4, Stored: 5, Dropped: 6, Audits: 8, Mismatches: 9}
+	now := telemetry.Engine{Hits: 1, Misses: 2, Waits: 3, Bypassed: 4, Stored: 5, Dropped: 6, Audits: 8, Mismatches: 9, BypassedBy: map[string]uint64{"clock": 3, "audit": 1}}
 	if err := telemetry.RegisterEngine(reg, func() telemetry.Engine { return now }); err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +60,10 @@ rolegate_cache_audit_mismatches_total 9
 # HELP rolegate_cache_audits_total Decisions that were evaluated again on the whole input.
 # TYPE rolegate_cache_audits_total counter
 rolegate_cache_audits_total 8
+# HELP rolegate_cache_bypass_total Questions that may not be remembered: clock (the policy reads it and promises no bound), nondeterministic (it calls what is no function of input and data), audit (one found another answer; until the next generation).
+# TYPE rolegate_cache_bypass_total counter
+rolegate_cache_bypass_total{reason="audit"} 1
+rolegate_cache_bypass_total{reason="clock"} 3
 # HELP rolegate_cache_requests_total Questions to the decision cache: hit (answered from it), miss (evaluated), wait (answered by another request's evaluation), bypass (may not be remembered).
 # TYPE rolegate_cache_requests_total counter
 rolegate_cache_requests_total{result="bypass"} 4

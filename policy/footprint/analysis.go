@@ -2,6 +2,7 @@ package footprint
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -31,15 +32,18 @@ type analysis struct {
 	builtins map[string]*ast.Builtin
 	constant func(ast.Ref) ast.Value
 
-	root    *place
-	points  map[name]*places       // what a name can stand for
-	escaped map[name]*ast.Location // names whose places are read in full, and what made it so
-	reached map[*ast.Rule]*occurrences
-	order   []*ast.Rule
-	mocked  map[string]bool // targets of `with` outside the input
-	calls   map[string]*Call
-	at      *ast.Location // the expression being looked at
-	changed bool
+	root      *place
+	arguments map[name]*constants    // what a function's argument can be
+	points    map[name]*places       // what a name can stand for
+	escaped   map[name]*ast.Location // names whose places are read in full, and what made it so
+	reached   map[*ast.Rule]*occurrences
+	rules     []*ast.Rule     // in the order in which they were reached
+	mocked    map[string]bool // targets of `with` outside the input
+	calls     map[string]*Call
+	found     map[refKey][]*ast.Rule // rules by the references to them
+	at        *ast.Location          // the expression being looked at
+	order     int                    // its number among its rule's
+	changed   bool
 }
 
 // Analyze finds the footprint of an entry point in compiled modules. constant
@@ -47,27 +51,37 @@ type analysis struct {
 // one generation of data it is as good as a literal. It may be nil.
 func Analyze(c *ast.Compiler, entrypoint ast.Ref, constant func(ast.Ref) ast.Value) *Footprint {
 	a := &analysis{
-		compiler: c,
-		builtins: make(map[string]*ast.Builtin, len(ast.Builtins)),
-		constant: constant,
-		root:     &place{children: map[string]*place{}},
-		points:   map[name]*places{},
-		escaped:  map[name]*ast.Location{},
-		reached:  map[*ast.Rule]*occurrences{},
-		mocked:   map[string]bool{},
-		calls:    map[string]*Call{},
+		compiler:  c,
+		builtins:  make(map[string]*ast.Builtin, len(ast.Builtins)),
+		constant:  constant,
+		root:      &place{children: map[string]*place{}},
+		arguments: map[name]*constants{},
+		points:    map[name]*places{},
+		escaped:   map[name]*ast.Location{},
+		reached:   map[*ast.Rule]*occurrences{},
+		mocked:    map[string]bool{},
+		calls:     map[string]*Call{},
+		found:     map[refKey][]*ast.Rule{},
 	}
 	for _, b := range ast.Builtins {
 		a.builtins[b.Name] = b
 	}
 	for a.changed = true; a.changed; {
 		a.changed = false
+		a.at, a.order = nil, 0
+		if rules := a.rulesFor(entrypoint); len(rules) > 0 {
+			a.at = rules[0].Location
+		}
 		a.escapeRef(nil, entrypoint)
-		for i := 0; i < len(a.order); i++ { // grows while it is walked
-			a.rule(a.order[i])
+		for done := 0; done < len(a.rules); { // there may be more after each
+			a.rule(a.rules[done])
+			done++
+		}
+		for _, r := range slices.Backward(a.rules) { // values flow from the rules reached last
+			a.rule(r)
 		}
 	}
-	f := &Footprint{Paths: a.root.paths(), Rules: a.order, root: a.root}
+	f := &Footprint{Paths: a.root.paths(), Rules: a.rules, root: a.root}
 	for _, n := range slices.Sorted(maps.Keys(a.calls)) {
 		f.Nondeterministic = append(f.Nondeterministic, *a.calls[n])
 	}
@@ -170,16 +184,27 @@ func (a *analysis) reach(r *ast.Rule) {
 	for ; r != nil; r = r.Else {
 		if a.reached[r] == nil {
 			a.reached[r] = a.occurrencesOf(r)
-			a.order = append(a.order, r)
+			for _, t := range r.Head.Args {
+				if v, ok := t.Value.(ast.Var); ok {
+					a.argumentsOf(name{r, v})
+				}
+			}
+			a.rules = append(a.rules, r)
 			a.changed = true
 		}
 	}
 }
 
-// rule looks at one rule: what its head gives away, then its body.
+// rule looks at one rule: its body, then what its head gives away.
 func (a *analysis) rule(r *ast.Rule) {
 	o := a.reached[r]
+	for _, v := range o.meeting {
+		a.at = o.meets[v]
+		a.escapeName(name{r, v})
+	}
 	a.at = r.Location
+	a.body(r, r.Body)
+	a.at, a.order = r.Location, math.MaxInt // the head is evaluated last
 	if r.Head.Key != nil {
 		a.escape(r, r.Head.Key)
 	}
@@ -194,13 +219,6 @@ func (a *analysis) rule(r *ast.Rule) {
 		}
 	}
 	a.value(r, o)
-	for _, v := range slices.Sorted(maps.Keys(o.binding)) {
-		if o.binding[v] > 1 {
-			a.at = o.meets[v]
-			a.escapeName(name{r, v})
-		}
-	}
-	a.body(r, r.Body)
 }
 
 // value follows what a rule's head gives. The values of several definitions of one

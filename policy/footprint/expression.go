@@ -12,6 +12,11 @@ func (a *analysis) expr(r *ast.Rule, e *ast.Expr) {
 	if e.Location != nil {
 		a.at = e.Location
 	}
+	if o := a.reached[r]; o != nil {
+		outer := a.order
+		a.order = o.order[e]
+		defer func() { a.order = outer }()
+	}
 	for _, w := range e.With {
 		a.with(r, w)
 	}
@@ -131,6 +136,7 @@ func (a *analysis) function(r *ast.Rule, op ast.Ref, operands []*ast.Term) {
 			a.escape(r, t)
 		}
 		for _, f := range rules {
+			a.anyArguments(f)
 			a.escapeValue(f)
 		}
 		return
@@ -147,21 +153,24 @@ func (a *analysis) function(r *ast.Rule, op ast.Ref, operands []*ast.Term) {
 	a.output(r, rules, operands[arity])
 }
 
+// argument passes a term to all definitions of a function.
 func (a *analysis) argument(r *ast.Rule, rules []*ast.Rule, i int, t *ast.Term) {
-	alias, ok := a.alias(r, t)
-	if !ok {
+	alias, followed := a.alias(r, t)
+	if !followed {
 		a.escape(r, t)
-		return
 	}
 	for _, f := range rules {
 		for ; f != nil; f = f.Else {
-			if i >= len(f.Head.Args) {
-				a.readAll(alias)
-				continue
+			if i < len(f.Head.Args) {
+				if v, ok := f.Head.Args[i].Value.(ast.Var); ok {
+					a.argue(name{f, v}, r, t)
+					if followed {
+						a.flow(name{f, v}, alias)
+					}
+					continue
+				}
 			}
-			if v, ok := f.Head.Args[i].Value.(ast.Var); ok {
-				a.flow(name{f, v}, alias)
-			} else {
+			if followed {
 				a.readAll(alias) // a pattern compares
 			}
 		}
@@ -194,18 +203,27 @@ func (a *analysis) objectGet(r *ast.Rule, operands []*ast.Term) bool {
 	if !ok {
 		return false
 	}
-	keys, ok := a.constantPath(r, operands[1])
-	if !ok {
-		return false
+	keys := []*ast.Term{operands[1]}
+	if path, ok := operands[1].Value.(*ast.Array); ok {
+		if path.Len() == 0 {
+			return false
+		}
+		keys = keys[:0]
+		path.Foreach(func(k *ast.Term) { keys = append(keys, k) })
 	}
+	for _, k := range keys {
+		if _, known := a.constantsOf(r, k); !known {
+			return false
+		}
+	}
+	a.escape(r, operands[1])
 	found := &places{}
 	for _, p := range alias.list {
 		a.raise(p, Type)
-		for _, k := range keys {
-			p = a.child(p, k)
+		for _, p := range a.follow(r, p, keys) {
+			a.raise(p, Defined)
+			found.add(p)
 		}
-		a.raise(p, Defined)
-		found.add(p)
 	}
 	if otherwise, ok := a.alias(r, operands[2]); ok {
 		for _, p := range otherwise.list {
@@ -241,26 +259,6 @@ func (a *analysis) typeTest(r *ast.Rule, operands []*ast.Term) bool {
 		a.escape(r, t)
 	}
 	return true
-}
-
-// constantPath answers the string keys that the second operand of object.get stands for.
-func (a *analysis) constantPath(r *ast.Rule, t *ast.Term) ([]*ast.Term, bool) {
-	path, ok := t.Value.(*ast.Array)
-	if !ok {
-		path = ast.NewArray(t)
-	}
-	keys := make([]*ast.Term, 0, path.Len())
-	for i := range path.Len() {
-		k := a.constantKey(r, path.Elem(i))
-		if k == nil {
-			return nil, false
-		}
-		if _, ok := k.Value.(ast.String); !ok {
-			return nil, false
-		}
-		keys = append(keys, k)
-	}
-	return keys, len(keys) > 0
 }
 
 // unify looks at an equality. It is an edge between names only where one side has

@@ -83,16 +83,21 @@ func probe(t *testing.T, sum *tally, seed, n uint64, pairs int64) {
 	sum.compiled.Add(1)
 	var seen int64
 	isLive := false
+	disguises := 12
+	if pairs > 1000 {
+		disguises = 40
+	}
 	for round := 0; seen < pairs && round < 60; round++ {
-		questions := s.ask(ctx, inputs(r, policy.Vocabulary, nil, 20, 6))
-		v := s.compare(ctx, s.plan, questions)
+		mode := r.IntN(modes)
+		questions := s.ask(ctx, inputs(r, policy.Vocabulary, s.plan, nil, 12, 3, disguises), mode)
+		v := s.compare(ctx, s.plan, questions, mode)
 		if v.fault != "" {
 			t.Errorf("seed %d policy %d: %s\nfootprint %s\n%s", seed, n, v.fault, brief(s.footprint), source(policy.Modules))
 			return
 		}
 		seen += int64(v.pairs)
-		isLive = isLive || varied(questions)
-		if round == 2 && !isLive {
+		isLive = isLive || varied(questions, mode)
+		if round == 4 && !isLive {
 			break
 		}
 	}

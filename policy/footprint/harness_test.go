@@ -14,7 +14,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
-	"github.com/rolegate/rolegate/internal/lab/policies" //nolint:depguard // the generators stand in the lab, for the tests of every package
+	"github.com/rolegate/rolegate/internal/lab/policies"
 )
 
 // The two ways to treat an error of a builtin.
@@ -144,12 +144,12 @@ type question struct {
 	answers [modes]answer
 }
 
-// ask decides inputs, each once.
-func (s *specimen) ask(ctx context.Context, inputs []ast.Value) []question {
+// ask decides inputs in some modes.
+func (s *specimen) ask(ctx context.Context, inputs []ast.Value, modes ...int) []question {
 	questions := make([]question, len(inputs))
 	for i, in := range inputs {
 		questions[i].in = in
-		for mode := range modes {
+		for _, mode := range modes {
 			questions[i].answers[mode] = s.decide(ctx, in, mode)
 		}
 	}
@@ -157,8 +157,8 @@ func (s *specimen) ask(ctx context.Context, inputs []ast.Value) []question {
 }
 
 // varied says whether the questions have several answers.
-func varied(questions []question) bool {
-	return slices.ContainsFunc(questions, func(q question) bool { return !q.answers[lenient].equal(questions[0].answers[lenient]) })
+func varied(questions []question, mode int) bool {
+	return slices.ContainsFunc(questions, func(q question) bool { return !q.answers[mode].equal(questions[0].answers[mode]) })
 }
 
 // verdict is what a comparison found.
@@ -167,15 +167,17 @@ type verdict struct {
 	fault string // the first one that is wrong; "" for none
 }
 
-// compare holds a plan against the questions: inputs with one key have one answer, it
-// is the answer to the pruned input, and that has the same key.
-func (s *specimen) compare(ctx context.Context, plan *Plan, questions []question) verdict {
+// group is inputs with one key.
+type group struct {
+	first  question
+	pruned ast.Value
+	answer [modes]answer // to the pruned input
+}
+
+// compare holds a plan against questions: inputs with one key have one answer, it is
+// the answer to the pruned input, and that has the same key.
+func (s *specimen) compare(ctx context.Context, plan *Plan, questions []question, modes ...int) verdict {
 	var v verdict
-	type group struct {
-		first  question
-		pruned ast.Value
-		answer [modes]answer
-	}
 	groups := map[string]*group{}
 	for _, q := range questions {
 		values := plan.Read(document{q.in})
@@ -188,26 +190,33 @@ func (s *specimen) compare(ctx context.Context, plan *Plan, questions []question
 				v.fault = fmt.Sprintf("the key of the pruned input is another\n   input  %v\n   pruned %v", q.in, g.pruned)
 				return v
 			}
-			for mode := range modes {
+			for _, mode := range modes {
 				g.answer[mode] = s.decide(ctx, g.pruned, mode)
 			}
 		} else if !same(g.first.in, q.in) {
 			v.pairs++
 		}
-		for mode := range modes {
-			if !q.answers[mode].equal(g.answer[mode]) {
-				v.fault = fmt.Sprintf("the pruned input decides otherwise (strict: %t)\n   input  %v\n   gives  %v\n   pruned %v\n   gives  %v",
-					mode == strict, q.in, q.answers[mode], g.pruned, g.answer[mode])
-				return v
-			}
-			if !q.answers[mode].equal(g.first.answers[mode]) {
-				v.fault = fmt.Sprintf("two inputs with one key decide differently (strict: %t)\n   input %v\n   gives %v\n   input %v\n   gives %v",
-					mode == strict, g.first.in, g.first.answers[mode], q.in, q.answers[mode])
+		for _, mode := range modes {
+			if v.fault = g.fault(q, mode); v.fault != "" {
 				return v
 			}
 		}
 	}
 	return v
+}
+
+// fault says what is wrong with the answer to one more question of the group.
+func (g *group) fault(q question, mode int) string {
+	switch {
+	case !q.answers[mode].equal(g.first.answers[mode]):
+		return fmt.Sprintf("two inputs with one key decide differently (strict: %t)\n   input %v\n   gives %v\n   input %v\n   gives %v",
+			mode == strict, g.first.in, g.first.answers[mode], q.in, q.answers[mode])
+	case !q.answers[mode].equal(g.answer[mode]):
+		return fmt.Sprintf("the pruned input decides otherwise (strict: %t)\n   input  %v\n   gives  %v\n   pruned %v\n   gives  %v",
+			mode == strict, q.in, q.answers[mode], g.pruned, g.answer[mode])
+	default:
+		return ""
+	}
 }
 
 func same(a, b ast.Value) bool {
@@ -217,29 +226,43 @@ func same(a, b ast.Value) bool {
 	return a.Compare(b) == 0
 }
 
-// inputs makes inputs of a vocabulary: seeds, n at random, and some neighbors of each.
-// None is the input that is not there.
-func inputs(r *rand.Rand, words policies.Vocabulary, seeds []any, n, neighbors int) []ast.Value {
+// seedNeighbors is how many times as many neighbors a seed has as a random input.
+const seedNeighbors = 20
+
+// inputs makes different inputs of a vocabulary: seeds, n at random, and of each some
+// neighbors and some disguises. One is the input that is not there.
+func inputs(r *rand.Rand, words policies.Vocabulary, plan *Plan, seeds []any, n, neighbors, disguises int) []ast.Value {
 	list := []ast.Value{nil}
-	add := func(doc any) {
-		if v, err := ast.InterfaceToValue(doc); err == nil {
+	seen := map[int]bool{}
+	add := func(v ast.Value) {
+		if v != nil && !seen[v.Hash()] {
+			seen[v.Hash()] = true
 			list = append(list, v)
 		}
 	}
+	d := disguise{r: r, words: words}
 	for i := range len(seeds) + n {
-		var doc any
+		doc, times := words.Input(r), 1
 		if i < len(seeds) {
-			doc = seeds[i]
-		} else {
-			doc = words.Input(r)
+			doc, times = seeds[i], seedNeighbors
 		}
-		add(doc)
-		for range neighbors {
+		v, err := ast.InterfaceToValue(doc)
+		if err != nil {
+			continue // a word that is no JSON
+		}
+		add(v)
+		for range neighbors * times {
 			near := words.Mutate(r, doc)
 			if r.IntN(3) == 0 {
 				near = words.Mutate(r, near)
 			}
-			add(near)
+			if v, err := ast.InterfaceToValue(near); err == nil {
+				add(v)
+			}
+		}
+		values := plan.Read(document{v})
+		for range disguises * times {
+			add(d.step(plan.root, values))
 		}
 	}
 	return list
@@ -253,10 +276,6 @@ const maxWords = 40
 // before the modules are compiled.
 func vocabulary(modules map[string]*ast.Module, data map[string]any) policies.Vocabulary {
 	w := words{seen: map[string]bool{}}
-	for _, l := range []any{"a", "b", true, false, nil, 0, 1} {
-		w.Leaves = append(w.Leaves, l)
-	}
-	w.key("a")
 	w.key("z")
 	for _, name := range slices.Sorted(maps.Keys(modules)) {
 		ast.NewGenericVisitor(func(x any) bool {
@@ -277,6 +296,8 @@ func vocabulary(modules map[string]*ast.Module, data map[string]any) policies.Vo
 			w.key(k)
 		}
 	}
+	// What is compared with is frequent; what nobody compares with is there.
+	w.Leaves = append(slices.Repeat(w.Leaves, 3), "z", true, false, nil, 0, 1)
 	return w.Vocabulary
 }
 

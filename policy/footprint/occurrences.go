@@ -1,24 +1,38 @@
 package footprint
 
-import "github.com/open-policy-agent/opa/v1/ast"
+import (
+	"maps"
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
 
 // occurrences is what one rule's variables are used for, found once a rule.
 type occurrences struct {
 	// binding counts, for each variable, the places that can bind or compare it. With
 	// exactly one the variable is a name for what is bound there; with more, values meet.
 	binding map[ast.Var]int
-	// meets is, for each variable, the last of those places.
-	meets map[ast.Var]*ast.Location
+	// meets is, for each variable, the last of those places. In the meeting ones values meet.
+	meets   map[ast.Var]*ast.Location
+	meeting []ast.Var // sorted
 	// copies names, for an equality of two variables, the one that only copies the other.
 	copies map[*ast.Expr]ast.Var
-	// constants are variables that were bound to a scalar or to a ground reference into
-	// data; they are constants if nothing else binds them.
-	constants map[ast.Var]*ast.Term
+	// definitions are what variables are equal to; if nothing else binds one, the only one.
+	definitions map[ast.Var]definition
+	// order numbers the expressions as they are evaluated, closures within what they stand in.
+	order map[*ast.Expr]int
 	// fixed are the variables that have one value in all solutions of the body.
 	fixed fixed
 	// several: the document that the rule defines has more than one definition, so that
 	// their values are compared.
 	several bool
+}
+
+// definition is a term that a variable is equal to. That of an element is a reference
+// into what it is an element of.
+type definition struct {
+	term *ast.Term
+	at   int // in the order of the expressions
 }
 
 // pair is an equality of two variables.
@@ -30,7 +44,7 @@ type pair struct {
 func (a *analysis) occurrencesOf(r *ast.Rule) *occurrences {
 	o := &occurrences{
 		binding: map[ast.Var]int{}, meets: map[ast.Var]*ast.Location{}, copies: map[*ast.Expr]ast.Var{},
-		constants: map[ast.Var]*ast.Term{}, fixed: a.fixedOf(r),
+		definitions: map[ast.Var]definition{}, order: map[*ast.Expr]int{}, fixed: a.fixedOf(r),
 	}
 	for _, arg := range r.Head.Args {
 		o.bind(arg, r.Location)
@@ -40,6 +54,10 @@ func (a *analysis) occurrencesOf(r *ast.Rule) *occurrences {
 		e, ok := x.(*ast.Expr)
 		if !ok {
 			return false
+		}
+		o.order[e] = len(o.order)
+		if every, ok := e.Terms.(*ast.Every); ok {
+			o.element(every, e)
 		}
 		terms, ok := e.Terms.([]*ast.Term)
 		if !ok || len(terms) < 2 {
@@ -55,9 +73,14 @@ func (a *analysis) occurrencesOf(r *ast.Rule) *occurrences {
 		}
 		return false
 	})
-	closures.Walk(r.Head)
 	closures.Walk(r.Body)
+	closures.Walk(r.Head)
 	o.settle(pairs)
+	for _, v := range slices.Sorted(maps.Keys(o.binding)) {
+		if o.binding[v] > 1 {
+			o.meeting = append(o.meeting, v)
+		}
+	}
 
 	definitions := 0
 	for _, other := range a.compiler.GetRulesExact(r.Ref().GroundPrefix()) {
@@ -82,20 +105,33 @@ func (o *occurrences) equality(e *ast.Expr, left, right *ast.Term) (pair, bool) 
 	o.bind(right, e.Location)
 	l, isLeft := left.Value.(ast.Var)
 	r, isRight := right.Value.(ast.Var)
-	if isLeft && constant(right) {
-		o.constants[l] = right
+	switch {
+	case isLeft && isRight:
+		return pair{e, l, r}, true
+	case isLeft:
+		o.definitions[l] = definition{right, o.order[e]}
+	case isRight:
+		o.definitions[r] = definition{left, o.order[e]}
 	}
-	if isRight && constant(left) {
-		o.constants[r] = left
-	}
-	return pair{e, l, r}, isLeft && isRight
+	return pair{}, false
 }
 
-// constant says whether a term may be one for a generation of data: a scalar, or a
-// ground reference into data.
-func constant(t *ast.Term) bool {
-	ref, ok := t.Value.(ast.Ref)
-	return ast.IsScalar(t.Value) || ok && ref.IsGround() && ref[0].Equal(ast.DefaultRootDocument)
+// element counts the variable of an `every` that is bound to the elements.
+func (o *occurrences) element(every *ast.Every, e *ast.Expr) {
+	if v, ok := every.Value.Value.(ast.Var); ok {
+		o.bind(every.Value, e.Location)
+		o.definitions[v] = definition{ast.NewTerm(ast.Ref{every.Domain, ast.VarTerm(ast.WildcardPrefix)}), o.order[e]}
+	}
+}
+
+// define answers what a variable is equal to where an expression is evaluated; nil if
+// that is not known there. A variable that is bound only later may be bound by that
+// expression itself, to anything.
+func (o *occurrences) define(v ast.Var, at int) *ast.Term {
+	if d, ok := o.definitions[v]; ok && o.binding[v] == 1 && d.at < at {
+		return d.term
+	}
+	return nil
 }
 
 // hasOutput says whether a call's last operand receives its result. Of a function
@@ -124,14 +160,18 @@ func (o *occurrences) settle(pairs []pair) {
 			}
 			switch {
 			case o.binding[p.left] == 1:
-				o.copies[p.expr] = p.left
-				o.binding[p.right]--
+				o.copy(p.expr, p.left, p.right)
 				again = true
 			case o.binding[p.right] == 1:
-				o.copies[p.expr] = p.right
-				o.binding[p.left]--
+				o.copy(p.expr, p.right, p.left)
 				again = true
 			}
 		}
 	}
+}
+
+func (o *occurrences) copy(e *ast.Expr, to, from ast.Var) {
+	o.copies[e] = to
+	o.definitions[to] = definition{ast.NewTerm(from), o.order[e]}
+	o.binding[from]--
 }

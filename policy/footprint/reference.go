@@ -1,6 +1,10 @@
 package footprint
 
-import "github.com/open-policy-agent/opa/v1/ast"
+import (
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
 
 // alias answers the places that a term stands for, if it can be followed.
 func (a *analysis) alias(r *ast.Rule, t *ast.Term) (*places, bool) {
@@ -37,13 +41,11 @@ func (a *analysis) resolve(r *ast.Rule, ref ast.Ref) *places {
 		base.list = a.pointsTo(name{r, v}).list
 	}
 	for _, t := range rest {
-		if a.constantKey(r, t) == nil {
-			a.escape(r, t)
-		}
+		a.escape(r, t)
 	}
 	found := &places{}
 	for _, p := range base.list {
-		if p = a.follow(r, p, rest); p != nil {
+		for _, p := range a.follow(r, p, rest) {
 			a.raise(p, Defined)
 			found.add(p)
 		}
@@ -51,60 +53,46 @@ func (a *analysis) resolve(r *ast.Rule, ref ast.Ref) *places {
 	return found
 }
 
-// follow walks constant keys down from a place. At a key that is not constant the
-// place that was reached is read in full, and the answer is nil.
-func (a *analysis) follow(r *ast.Rule, p *place, keys []*ast.Term) *place {
+// follow walks keys down from a place: all the places that they can lead to. At a key
+// that is not known what was reached is read in full, and the answer is none.
+func (a *analysis) follow(r *ast.Rule, p *place, keys []*ast.Term) []*place {
+	reached := []*place{p}
 	for _, t := range keys {
-		k := a.constantKey(r, t)
-		if k == nil {
-			a.raise(p, Full)
+		constants, known := a.constantsOf(r, t)
+		if !known || len(reached)*len(constants) > maxAliases {
+			for _, p := range reached {
+				a.raise(p, Full)
+			}
 			return nil
 		}
-		p = a.child(p, k)
+		var below []*place
+		for _, p := range reached {
+			for _, k := range constants {
+				below = append(below, a.child(p, k))
+			}
+		}
+		reached = below
 	}
-	return p
+	return reached
 }
 
-// constantKey answers the constant that an operand of a reference stands for, or nil.
-func (a *analysis) constantKey(r *ast.Rule, t *ast.Term) *ast.Term {
-	switch v := t.Value.(type) {
-	case ast.String, ast.Number, ast.Boolean, ast.Null:
-		return t
-	case ast.Var:
-		if o := a.reached[r]; o != nil && o.binding[v] == 1 && o.constants[v] != nil {
-			return a.constantKey(r, o.constants[v])
-		}
-	case ast.Ref:
-		if len(a.mocked) > 0 || !v[0].Equal(ast.DefaultRootDocument) || !v.IsGround() {
-			return nil
-		}
-		if rules := a.rulesFor(v); len(rules) > 0 {
-			return constantRule(rules, v)
-		}
-		if a.constant == nil {
-			return nil
-		}
-		if x := a.constant(v); x != nil && ast.IsScalar(x) {
-			return ast.NewTerm(x)
-		}
-	}
-	return nil
+// refKey is a reference by where it stands in memory: every expression is looked at
+// more than once.
+type refKey struct {
+	first **ast.Term
+	n     int
 }
 
-// constantRule answers the scalar that a document is defined as, without conditions.
-func constantRule(rules []*ast.Rule, ref ast.Ref) *ast.Term {
-	r := rules[0]
-	if len(rules) > 1 || r.Else != nil || len(r.Head.Args) > 0 || r.Head.RuleKind() != ast.SingleValue || !r.Ref().Equal(ref) {
-		return nil
-	}
-	if r.Head.Value == nil || !ast.IsScalar(r.Head.Value.Value) || !r.Body.Equal(ast.NewBody(ast.NewExpr(ast.BooleanTerm(true)))) {
-		return nil
-	}
-	return r.Head.Value
-}
-
+// rulesFor answers the rules that a reference may reach, in the order of the source.
 func (a *analysis) rulesFor(ref ast.Ref) []*ast.Rule {
-	return a.compiler.GetRulesDynamicWithOpts(ref, ast.RulesOptions{IncludeHiddenModules: true})
+	key := refKey{&ref[0], len(ref)}
+	rules, ok := a.found[key]
+	if !ok {
+		rules = a.compiler.GetRulesDynamicWithOpts(ref, ast.RulesOptions{IncludeHiddenModules: true})
+		slices.SortFunc(rules, func(x, y *ast.Rule) int { return comparePositions(x.Location, y.Location) })
+		a.found[key] = rules
+	}
+	return rules
 }
 
 // document handles a reference into data: it reaches the rules behind it, and
@@ -115,6 +103,7 @@ func (a *analysis) document(r *ast.Rule, ref ast.Ref, base *places) int {
 	spent, complete := completeDocument(rules, ref)
 	for _, rule := range rules {
 		a.reach(rule)
+		a.anyArguments(rule)
 		if !complete {
 			a.escapeValue(rule)
 			continue
@@ -201,6 +190,7 @@ func (a *analysis) escapeAny(r *ast.Rule, x any) {
 			}
 			for _, rule := range a.rulesFor(x) {
 				a.reach(rule)
+				a.anyArguments(rule)
 				for _, t := range rule.Head.Args {
 					a.escape(rule, t)
 				}

@@ -18,34 +18,45 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // longest bounds a trial of the usual length, however slow the machine.
-const longest = 4 * time.Second
+const longest = 3 * time.Second
 
-// The trial ends after ROLEGATE_REQUESTS requests; unset, after a few.
-func requests(t *testing.T) (n int, length time.Duration) {
+// margin is how long before its deadline a test ends its trial, to judge it.
+const margin = 90 * time.Second
+
+// size sets how long a trial is: ROLEGATE_REQUESTS requests, or as many as there is time
+// for (-timeout); unset, a few. The long one has longer pauses too, so that memory is
+// asked most.
+func size(t *testing.T, c *linear.Config) {
 	t.Helper()
+	c.Requests, c.Length, c.Pause = 200_000, longest, often(400*time.Millisecond)
 	text := os.Getenv("ROLEGATE_REQUESTS")
 	if text == "" {
-		return 200_000, longest
+		return
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
 		t.Fatalf("ROLEGATE_REQUESTS: %v", err)
 	}
-	return n, 0
+	c.Requests, c.Length, c.Pause = n, 0, often(4*time.Second)
+	if deadline, ok := t.Deadline(); ok {
+		c.Length = time.Until(deadline) - margin
+	}
 }
 
 // often pauses for a moment mostly, and sometimes for longer, so that memory is asked too.
-func often(r *rand.Rand) time.Duration {
-	if r.IntN(4) > 0 {
-		return time.Duration(r.Int64N(int64(2 * time.Millisecond)))
+func often(longer time.Duration) func(r *rand.Rand) time.Duration {
+	return func(r *rand.Rand) time.Duration {
+		if r.IntN(4) > 0 {
+			return time.Duration(r.Int64N(int64(2 * time.Millisecond)))
+		}
+		return time.Duration(r.Int64N(int64(longer)))
 	}
-	return time.Duration(r.Int64N(int64(400 * time.Millisecond)))
 }
 
 func trial(e *policy.Engine, all []*policy.Snapshot) linear.Config {
 	return linear.Config{
 		Engine: e, Worlds: all, Askers: 4 * runtime.GOMAXPROCS(0), Seed: 1,
-		Ask: asking(), Pause: often, World: worldOf,
+		Ask: asking(), Pause: often(400 * time.Millisecond), World: worldOf,
 	}
 }
 
@@ -73,14 +84,14 @@ func TestAnswersAreOfALiveGeneration(t *testing.T) {
 	all := snapshots(t)
 	for name, cfg := range map[string]policy.Config{
 		"memory":       {AuditEvery: 100},
-		"small memory": {AuditEvery: 100, Entries: 16}, // entries come and go
+		"small memory": {AuditEvery: 100, Entries: 24}, // entries come and go
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEngine(t, cfg)
 			c := trial(e, all)
-			c.Requests, c.Length = requests(t)
+			size(t, &c)
 			if cfg.Entries != 0 {
-				c.Requests /= 10 // most are evaluated
+				c.Requests /= 50 // most are evaluated
 			}
 			r := linear.Run(t.Context(), c)
 			judge(t, e, r)
@@ -91,12 +102,26 @@ func TestAnswersAreOfALiveGeneration(t *testing.T) {
 	}
 }
 
+// All ask one question with clocks of their own: an answer that others made is used only
+// by those whose clock it covers.
+func TestAnAnswerOfOthersIsUsedOnlyWithinItsBounds(t *testing.T) {
+	e := newEngine(t, policy.Config{AuditEvery: 100})
+	c := trial(e, snapshots(t))
+	c.Length = 2 * time.Second
+	c.Ask = func(r *rand.Rand) linear.Question { return question(r, 0, r.Int64N(2*windows*window)) }
+	c.Pause = func(*rand.Rand) time.Duration { return 50 * time.Millisecond }
+	judge(t, e, linear.Run(t.Context(), c))
+	if s := e.Stats(); s.Waits == 0 {
+		t.Errorf("got %+v, want answers of others", s)
+	}
+}
+
 // One small change a second starts a generation each time: what is asked often is soon
 // remembered again.
 func TestOneChangeASecondLeavesMostAnswersInMemory(t *testing.T) {
 	e := newEngine(t, policy.Config{})
 	c := trial(e, snapshots(t))
-	c.Length = 4 * time.Second
+	c.Length = 3 * time.Second
 	if os.Getenv("ROLEGATE_REQUESTS") != "" {
 		c.Length = 30 * time.Second
 	}

@@ -122,11 +122,15 @@ func snapshots(t *testing.T) []*policy.Snapshot {
 	if err != nil {
 		t.Fatalf("compile: %v", err)
 	}
-	all := []*policy.Snapshot{first}
-	for world := 1; world < worlds; world++ {
+	all := make([]*policy.Snapshot, 0, worlds)
+	for world := range worlds {
 		s, err := first.WithData(t.Context(), data(world))
 		if err != nil {
 			t.Fatalf("world %d: %v", world, err)
+		}
+		// Analyzed now, installs are quick, and there are many.
+		if _, reuse, err := s.Footprint(t.Context(), s.Entrypoint()); err != nil || reuse.Bypass != "" {
+			t.Fatalf("world %d: got %+v, %v, want what may be remembered", world, reuse, err)
 		}
 		all = append(all, s)
 	}

@@ -92,12 +92,11 @@ func (q *asking) n33Decision(candidates []candidate, token []role) *big.Float {
 	return until
 }
 
-// N33 and the extension: data.authz.valid_until bounds every result, public and gates included.
+// N33 and the extension: data.authz.valid_until bounds every result, public and gates included; there too
+// an instant that is now or earlier counts as reached.
 func (q *asking) n33Extension(until *big.Float) *big.Float {
 	for _, entry := range list(q.authz["valid_until"]) {
-		if n, ok := number(entry); ok {
-			until = earliest(until, n)
-		}
+		until = earliest(until, laterThan(entry, q.now))
 	}
 	return until
 }

@@ -1,6 +1,9 @@
 package reference
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // codes collects what validation finds, each once.
 type codes struct{ found set }
@@ -37,8 +40,8 @@ func Validate(rbac map[string]any) []string {
 		c.level(r)
 		c.windows(r.doc["windows"], id)
 		for _, side := range []string{"allow", "deny"} {
-			eachStatement(r.doc[side], func(p permission, targets []string) {
-				c.statement(rbac, r, side, p, targets)
+			eachStatement(r.doc[side], func(p permission, target string) {
+				c.statement(rbac, r, side, p, target)
 			})
 		}
 	}
@@ -57,15 +60,21 @@ func (c codes) missingRoot(rbac map[string]any) {
 
 // bad_tenant: an empty segment or an @ in a tenant's key.
 func (c codes) badTenant(tenant string) {
-	for segment := range strings.SplitSeq(tenant, ".") {
-		if segment == "" || strings.Contains(segment, "@") {
-			c.add("bad_tenant", tenant)
-		}
+	if malformedTenant(tenant) {
+		c.add("bad_tenant", tenant)
 	}
 }
 
-// unregistered_ancestor: a tenant whose ancestor is not registered; a missing @root has its own code.
+func malformedTenant(tenant string) bool {
+	return strings.Contains(tenant, "@") || slices.Contains(strings.Split(tenant, "."), "")
+}
+
+// unregistered_ancestor: a tenant whose ancestor is not registered. A missing @root has its own code, and
+// so has a key that no ancestors can be read from.
 func (c codes) unregisteredAncestor(rbac map[string]any, tenant string) {
+	if malformedTenant(tenant) {
+		return
+	}
 	for _, node := range ancestry(tenant) {
 		if node != root && !n7Registered(rbac, node) {
 			c.add("unregistered_ancestor", tenant)
@@ -103,13 +112,10 @@ func (c codes) visibility(rbac map[string]any, r role) {
 	}
 }
 
-// shadowed_key: a tenant role whose key is also a root role's.
+// shadowed_key: a tenant role whose key is also a root role's, which has its key as its id (N3).
 func (c codes) shadowedKey(rbac map[string]any, r role) {
-	for _, id := range keys(rbac["roles"]) {
-		other, _ := roleOf(rbac, id)
-		if r.owner() != root && other.owner() == root && other.key() == r.key() {
-			c.add("shadowed_key", r.id)
-		}
+	if other, _ := roleOf(rbac, r.key()); r.owner() != root && other.owner() == root {
+		c.add("shadowed_key", r.id)
 	}
 }
 
@@ -149,19 +155,22 @@ func inOrder(a, b any) bool {
 	return ok && ok2 && start.Cmp(end) < 0
 }
 
-// eachStatement calls f for each resource and action of a side, with its targets.
-func eachStatement(side any, f func(permission, []string)) {
+// eachStatement calls f for each statement of a side: resource, action, target.
+func eachStatement(side any, f func(permission, string)) {
 	for _, resource := range keys(side) {
 		actions := object(side)[resource]
 		for _, action := range keys(actions) {
-			f(permission{resource, action}, keys(object(actions)[action]))
+			for _, target := range keys(object(actions)[action]) {
+				f(permission{resource, action}, target)
+			}
 		}
 	}
 }
 
-// bad_wildcard: a * as a part of a name; such a statement gets no further code.
-func (c codes) statement(rbac map[string]any, r role, side string, p permission, targets []string) {
-	if partialWildcard(p.resource) || partialWildcard(p.action) {
+// bad_wildcard: a * as a part of a name, or anywhere in a target, where it stands for nothing; such a
+// statement gets no further code.
+func (c codes) statement(rbac map[string]any, r role, side string, p permission, target string) {
+	if partialWildcard(p.resource) || partialWildcard(p.action) || strings.Contains(target, "*") {
 		c.add("bad_wildcard", r.id)
 		return
 	}
@@ -169,16 +178,19 @@ func (c codes) statement(rbac map[string]any, r role, side string, p permission,
 	c.notInCatalog(q, r, p)
 	c.neverInCustom(q, r, side, p)
 	c.predefinedUnmanaged(q, r, p)
-	c.targets(r, targets)
+	c.target(r, target)
 }
 
 func partialWildcard(name string) bool {
 	return name != "*" && strings.Contains(name, "*")
 }
 
-// permission_not_in_catalog: named but undeclared; under resource * an action is never undeclared.
+// permission_not_in_catalog: named but undeclared, the resource alone where the action is *; under
+// resource * an action is never undeclared.
 func (c codes) notInCatalog(q *asking, r role, p permission) {
-	if p.resource != "*" && p.action != "*" && q.n25Unknown(p) {
+	_, exists := q.rbac["catalog"]
+	_, resource := field(q.rbac, "catalog", p.resource)
+	if exists && p.resource != "*" && (!resource || p.action != "*" && !q.declared(p)) {
 		c.add("permission_not_in_catalog", r.id)
 	}
 }
@@ -197,12 +209,12 @@ func (c codes) predefinedUnmanaged(q *asking, r role, p permission) {
 	}
 }
 
-// target_outside_owner: a tenant's role targets a path that its owner does not cover.
-func (c codes) targets(r role, targets []string) {
-	for _, target := range targets {
-		if target != "." && target != "$self" && !n1Covers(r.owner(), target) {
-			c.add("target_outside_owner", r.id)
-		}
+// target_outside_owner: a tenant's role targets a path that its owner does not cover; nobody but @root
+// covers what is no path.
+func (c codes) target(r role, target string) {
+	covered := r.owner() == root || n1WellFormed(target) && n1Covers(r.owner(), target)
+	if target != "." && target != "$self" && !covered {
+		c.add("target_outside_owner", r.id)
 	}
 }
 

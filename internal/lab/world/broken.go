@@ -104,7 +104,7 @@ func (w *World) breakRole(d dice, rbac map[string]any) {
 	case 3:
 		role["include"] = map[string]any{pick(d, "gone", pick(d, w.tenants...)): true}
 	case 4:
-		role["type"] = pick(d, "custom", "predefined", "PREDEFINED", "")
+		role["type"] = pick(d, "predefined", "PREDEFINED", "")
 	case 5:
 		role["level"] = pick[any](d, number(-1), json.Number("1.5"), json.Number("2.0"), "1", number(0))
 	case 6:

@@ -46,6 +46,9 @@ func (w *World) claims(d dice, a asked) any {
 	if d.chance(12) {
 		deform(d, claims)
 	}
+	if d.chance(8) { // a null is an absent claim
+		claims[pick(d, claimNames()...)] = nil
+	}
 	if d.rare(5) {
 		return pick[any](d, nil, []any{claims}, "claims", number(1), true, []any{})
 	}
@@ -132,9 +135,15 @@ func (w *World) tokenPermissions(d dice) []any {
 	return out
 }
 
+func claimNames() []string {
+	return []string{
+		"iss", "exp", "nbf", "jti", "tenant", "email", "email", "email_verified", "sso", "sso", "roles", "permissions", "attrs",
+	}
+}
+
 // deform gives one claim, or a part of one, a shape that no issuer should send.
 func deform(d dice, claims map[string]any) {
-	name := pick(d, "iss", "exp", "nbf", "jti", "tenant", "email", "email_verified", "sso", "sso", "roles", "permissions", "attrs")
+	name := pick(d, claimNames()...)
 	shape := misshape(d)
 	switch sso := claims["sso"].(type) {
 	case map[string]any:

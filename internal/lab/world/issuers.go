@@ -12,6 +12,7 @@ func (w *World) growIssuers(d dice) {
 		{name: "roles-bound", authority: "token_roles", tenant: pick(d, w.tenants...)},
 		{name: "permissions-bound", authority: "token_permissions", tenant: pick(d, w.tenants...)},
 		{name: "plain"},
+		{name: "5"}, // a number is no name, though an evaluator may read data under it
 		{name: "", tenant: pick(d, w.tenants...)},
 		{name: "odd", authority: pick(d, "token", "BUNDLE", "")},
 	} {
@@ -37,7 +38,7 @@ func (w *World) growAliases(d dice) {
 	if d.chance(30) {
 		return
 	}
-	aliases := map[string]any{"uuid-1": pick(d, w.tenants...), "uuid-2": "uuid-1", "uuid-3": pick(d, w.places...)}
+	aliases := map[string]any{"uuid-1": pick(d, w.tenants...), "uuid-2": "uuid-1", "uuid-3": pick(d, w.places...), "5": pick(d, w.tenants...)}
 	if d.chance(15) {
 		aliases[pick(d, w.tenants...)] = pick(d, w.tenants...)
 	}

@@ -135,7 +135,7 @@ func attribute(d dice) any {
 
 // growRevoked revokes some tokens, principals and grants, for a time or for ever.
 func (w *World) growRevoked(d dice) {
-	w.jtis = []string{"j-1", "j-2", "", "ünï"}
+	w.jtis = []string{"j-1", "j-2", "", "ünï", "5"}
 	if d.chance(30) {
 		return
 	}

@@ -137,6 +137,9 @@ func (w *World) askOddly(d dice, q map[string]any) {
 	case n < 50:
 		delete(q, "principal")
 	}
+	if d.rare(12) { // a front end sends texts; whatever else comes opens nothing
+		q[pick(d, "principal", "kind", "tenant", "path", "owner")] = misshape(d)
+	}
 	if d.rare(10) {
 		for _, name := range []string{"route_error", "public", "subject_error"} {
 			if d.chance(50) {

@@ -4,7 +4,7 @@ import "slices"
 
 // resources and actions are the names of permissions; some look like what has a meaning elsewhere.
 func resources() []string {
-	return []string{"doc", "doc", "img", "-", "-", "stytch.self", "$self", "ünï", ".", ""}
+	return []string{"doc", "doc", "img", "-", "-", "stytch.self", "$self", "ünï", ".", "", "do:c"}
 }
 
 func actions() []string {

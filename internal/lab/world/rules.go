@@ -6,7 +6,7 @@ import "slices"
 // different sessions spell the same text; domains in upper case never match.
 func facts() []string {
 	return []string{
-		"email:acme.com", "email:acme.com", "email:acme.com", "email:eu.acme.com", "email:ACME.com", "email:", "email:\u00fcn\u00ef.eu",
+		"email:acme.com", "email:acme.com", "email:acme.com", "email:eu.acme.com", "email:ACME.com", "email:", "email:nobody", "email:\u00fcn\u00ef.eu",
 		"conn:okta", "conn:okta", "conn:okta", "conn:saml-1", "conn:a|b", "conn:",
 		"group:okta|eng", "group:okta|eng", "group:a|b|c", "group:okta|", "group:saml-1|eng",
 		"extrole:admin", "extrole:admin", "extrole:okta|admin", "extrole:a|b|admin",
