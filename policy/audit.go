@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -26,6 +27,24 @@ func (e *Engine) auditDue() bool {
 	return every > 0 && e.counts.asked.Add(1)%uint64(every) == 0
 }
 
+// passAudit counts a decision that is not one of those; false means that this one is,
+// and counts nothing.
+func (e *Engine) passAudit() bool {
+	every := e.cfg.AuditEvery
+	if every <= 0 {
+		return true
+	}
+	for {
+		n := e.counts.asked.Load()
+		if (n+1)%uint64(every) == 0 {
+			return false
+		}
+		if e.counts.asked.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
 // audit decides again from the whole, unpruned input on the same snapshot and the
 // same reading of the clock. A difference denies if either denies, and the entry
 // point is not trusted again in this generation.
@@ -33,7 +52,7 @@ func (v View) audit(ctx context.Context, q *query, in Input, d Decision, now tim
 	whole, _ := in.Lookup(ast.Ref{})
 	f, err := v.alone(ctx, q, whole, now)
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
 			return d, nil //nolint:nilerr // there was no time to check; the decision itself was made
 		}
 		return v.distrust(q, d, Decision{Reason: ReasonPolicyError})

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ type finding struct {
 	generation uint64
 	evaluated  time.Time
 	answer     Decision
+	kept       atomic.Value // what a front end made of the answer ([Recalled.Keep])
 }
 
 // decision is the finding's answer with its origin; of no finding, a denial.
@@ -47,7 +49,7 @@ func (f *finding) holds(now time.Time) bool {
 // memory remembers findings in ristretto. Nothing in it is ever invalidated: the
 // generation stands in key and value, and the clock is compared at every use.
 type memory struct {
-	cache           *ristretto.Cache[string, *finding] // nil: nothing is remembered
+	cache           *ristretto.Cache[[]byte, *finding] // nil: nothing is remembered
 	maxAge          time.Duration
 	skipNegative    bool
 	stored, dropped atomic.Uint64
@@ -65,11 +67,16 @@ func newMemory(cfg Config) (*memory, error) {
 	if entries < 0 {
 		return m, nil
 	}
-	c, err := ristretto.NewCache(&ristretto.Config[string, *finding]{
+	first, second := maphash.MakeSeed(), maphash.MakeSeed()
+	c, err := ristretto.NewCache(&ristretto.Config[[]byte, *finding]{
 		NumCounters:        countersPerEntry * entries,
 		MaxCost:            entries, // one each
 		BufferItems:        setBuffer,
 		IgnoreInternalCost: true,
+		// Its own function makes an interface of every key, which costs an allocation.
+		KeyToHash: func(key []byte) (hash, conflict uint64) {
+			return maphash.Bytes(first, key), maphash.Bytes(second, key)
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the decision cache: %w", err)
@@ -79,12 +86,12 @@ func newMemory(cfg Config) (*memory, error) {
 }
 
 // get answers what was remembered under exactly this key and generation and holds now.
-func (m *memory) get(key string, generation uint64, now time.Time) (*finding, bool) {
+func (m *memory) get(key []byte, generation uint64, now time.Time) (*finding, bool) {
 	if m.cache == nil {
 		return nil, false
 	}
 	f, ok := m.cache.Get(key)
-	if !ok || f.key != key || f.generation != generation || !f.holds(now) {
+	if !ok || f.key != string(key) || f.generation != generation || !f.holds(now) {
 		return nil, false
 	}
 	if now.Sub(f.evaluated) >= m.maxAge {
@@ -107,7 +114,7 @@ func (m *memory) put(f *finding, now time.Time) {
 	}
 	// The time to live only frees memory. It is spread, because entries that expire
 	// together stall the goroutine that sets.
-	if m.cache.SetWithTTL(f.key, f, 1, life-rand.N(life/8+1)) {
+	if m.cache.SetWithTTL([]byte(f.key), f, 1, life-rand.N(life/8+1)) {
 		m.stored.Add(1)
 	} else {
 		m.dropped.Add(1)

@@ -57,6 +57,7 @@ type Engine struct {
 type installed struct {
 	*Snapshot
 	generation uint64
+	asked      *query // what a request is asked
 }
 
 // counters of an engine, since it was made.
@@ -107,6 +108,7 @@ func (e *Engine) Install(s *Snapshot) uint64 {
 	next := &installed{Snapshot: s, generation: 1}
 	if q, err := s.query(context.Background(), s.entrypoint); err == nil {
 		q.analysis() // now, so that no request waits for it
+		next.asked = q
 	}
 	if last := e.current.Load(); last != nil {
 		next.generation = last.generation + 1
@@ -206,7 +208,7 @@ func (v View) Decide(ctx context.Context, entrypoint string, in Input, now time.
 }
 
 func (v View) decide(ctx context.Context, entrypoint string, in Input, now time.Time) (Decision, error) {
-	q, err := v.at.query(ctx, entrypoint)
+	q, err := v.query(ctx, entrypoint)
 	if err != nil {
 		return Decision{}, err
 	}
@@ -222,6 +224,14 @@ func (v View) decide(ctx context.Context, entrypoint string, in Input, now time.
 		return v.audit(ctx, q, in, d, now)
 	}
 	return d, err
+}
+
+// query is [Snapshot.query], without its lock for what every request asks.
+func (v View) query(ctx context.Context, entrypoint string) (*query, error) {
+	if q := v.at.asked; q != nil && q.entrypoint == entrypoint {
+		return q, nil
+	}
+	return v.at.query(ctx, entrypoint)
 }
 
 // answer decides on what the plan read: from memory, or by evaluating exactly that.
@@ -243,16 +253,18 @@ func (v View) answer(ctx context.Context, q *query, values []footprint.Value, no
 	if err := ctx.Err(); err != nil {
 		return Decision{}, err
 	}
-	return v.miss(ctx, q, key, a.plan.Build(values), now)
+	return v.miss(ctx, q, string(key), a.plan.Build(values), now)
 }
 
 // key is everything that an answer depends on beside the clock, as bytes from which
 // each part could be read back.
-func (v View) key(q *query, values []footprint.Value) string {
-	b := make([]byte, 0, keyBytes)
-	b = binary.AppendUvarint(b, v.at.generation)
-	b = footprint.AppendString(b, q.entrypoint)
-	return string(q.analysis().plan.AppendKey(b, values))
+func (v View) key(q *query, values []footprint.Value) []byte {
+	return q.analysis().plan.AppendKey(v.appendPrefix(make([]byte, 0, keyBytes), q), values)
+}
+
+// appendPrefix appends the part of a key that is not of the request.
+func (v View) appendPrefix(b []byte, q *query) []byte {
+	return footprint.AppendString(binary.AppendUvarint(b, v.at.generation), q.entrypoint)
 }
 
 // miss evaluates once for all callers that ask the same at the same time. A caller

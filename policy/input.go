@@ -1,8 +1,11 @@
 package policy
 
 import (
+	"strings"
+
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/rolegate/rolegate/policy/footprint"
 	"github.com/rolegate/rolegate/policy/route"
 )
 
@@ -19,6 +22,45 @@ type Subject struct {
 	Type   string     // user, m2m, api_key or external; "" when nothing said
 	Claims ast.Object // of the session, in the normal form of the role model; nil: none
 	Error  string     // ReasonBadCredential: a credential was there and is bad
+
+	ready *readyClaims // of these or of other claims; nil: of none
+}
+
+// readyClaims is what is made of claims once.
+type readyClaims struct {
+	of     ast.Object
+	key    string // the part of a key that they come to
+	period period
+}
+
+// Ready is s with all that is made of its claims at every request made now: for whoever
+// keeps a subject over many of them. The claims are not changed afterwards.
+func (s Subject) Ready() Subject {
+	if s.Claims != nil {
+		s.ready = &readyClaims{
+			of: s.Claims, key: string(footprint.AppendValue(nil, s.Claims)), period: periodOf(s.Claims),
+		}
+	}
+	return s
+}
+
+// made is what was made of the claims; nil: nobody did.
+func (s *Subject) made() *readyClaims {
+	if s.ready != nil && s.ready.of == s.Claims {
+		return s.ready
+	}
+	return nil
+}
+
+// appendClaims appends the part of a key that the claims are.
+func (s *Subject) appendClaims(b []byte) []byte {
+	if s.Claims == nil {
+		return footprint.AppendAbsent(b)
+	}
+	if ready := s.made(); ready != nil {
+		return append(b, ready.key...)
+	}
+	return footprint.AppendValue(b, s.Claims)
 }
 
 // Value is input.subject; false for nobody, which is an absent subject.
@@ -83,6 +125,86 @@ func (d Document) Lookup(path ast.Ref) (ast.Value, bool) {
 		}
 		return find(d.Rest(), path)
 	}
+}
+
+// AppendTo implements [footprint.Writer] for what is below subject and route.
+func (d *Document) AppendTo(b []byte, path ast.Ref) (_ []byte, ok bool) {
+	if len(path) != 2 {
+		return b, false
+	}
+	head, _ := path[0].Value.(ast.String)
+	key, _ := path[1].Value.(ast.String)
+	switch head {
+	case "subject":
+		return d.Subject.appendMember(b, string(key)), true
+	case "route":
+		return appendRouteMember(b, &d.Route, string(key))
+	default:
+		return b, false
+	}
+}
+
+// appendMember writes what [Subject.member] answers.
+func (s *Subject) appendMember(b []byte, key string) []byte {
+	switch key {
+	case "id":
+		return appendText(b, s.ID)
+	case "type":
+		return appendText(b, s.Type)
+	case "error":
+		return appendText(b, s.Error)
+	case "claims":
+		return s.appendClaims(b)
+	default:
+		return footprint.AppendAbsent(b)
+	}
+}
+
+// appendRouteMember writes what [routeMember] answers. The parameters are a map: for
+// them the value has to be made.
+func appendRouteMember(b []byte, m *route.Match, key string) (_ []byte, ok bool) {
+	switch key {
+	case "error":
+		return appendText(b, m.Error), true
+	case "missing":
+		return appendText(b, m.Missing), true
+	case "set":
+		return appendText(b, m.Set), true
+	case "id":
+		return appendText(b, m.ID), true
+	case "public":
+		if m.Public {
+			return footprint.AppendTrue(b), true
+		}
+		return footprint.AppendAbsent(b), true
+	case "resource":
+		return appendText(b, m.Resource), true
+	case "action":
+		return appendText(b, m.Action), true
+	case "tenant":
+		return appendText(b, m.Tenant), true
+	case "path":
+		return appendText(b, m.Path), true
+	case "owner":
+		return appendText(b, m.Owner), true
+	case "roles_any":
+		if len(m.RolesAny) == 0 {
+			return footprint.AppendAbsent(b), true
+		}
+		return footprint.AppendStrings(b, m.RolesAny), true
+	case "params":
+		return b, false
+	default:
+		return footprint.AppendAbsent(b), true
+	}
+}
+
+// appendText writes what [text] answers.
+func appendText(b []byte, s string) []byte {
+	if s == "" {
+		return footprint.AppendAbsent(b)
+	}
+	return footprint.AppendString(b, s)
 }
 
 // below reads a path in an object that is made only when the whole of it is asked for.
@@ -188,12 +310,13 @@ func params(m map[string]string) ast.Value {
 	return o
 }
 
-// text is a string that is absent when it is empty.
+// text is a string that is absent when it is empty. It is a copy: what a decision is
+// made of may be remembered with it, and s may be a part of a request's whole message.
 func text(s string) ast.Value {
 	if s == "" {
 		return nil
 	}
-	return ast.String(s)
+	return ast.String(strings.Clone(s))
 }
 
 // objectOf makes the object of those members that are there; false when none is.

@@ -70,6 +70,7 @@ type analysis struct {
 	footprint *footprint.Footprint
 	plan      *footprint.Plan
 	reuse     Reuse
+	params    bool // input.route.params, or whether there are any, can be read
 }
 
 // ErrEntrypoint means that no rule or data stands at an entry point.
@@ -255,7 +256,8 @@ func (s *Snapshot) query(ctx context.Context, entrypoint string) (*query, error)
 	}
 	q := &query{entrypoint: entrypoint, prepared: prepared, analysis: sync.OnceValue(func() analysis {
 		reads := footprint.Analyze(s.compiler, ref, s.constant)
-		return analysis{reads, reads.Plan(), reuseOf(s.compiler, reads)}
+		plan := reads.Plan()
+		return analysis{reads, plan, reuseOf(s.compiler, reads), plan.Reads("route", "params")}
 	})}
 	s.queries[entrypoint] = q
 	return q, nil

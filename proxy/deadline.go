@@ -22,11 +22,24 @@ type deadline struct {
 // withDeadline ends ctx a head start before its own deadline, and within limit. The
 // caller must end it.
 func withDeadline(ctx context.Context, limit time.Duration) *deadline {
-	at := time.Now().Add(limit)
-	if own, ok := ctx.Deadline(); ok && own.Add(-headStart).Before(at) {
-		at = own.Add(-headStart)
+	d := &deadline{}
+	d.begin(ctx, limit)
+	return d
+}
+
+// begin makes a zero deadline one of ctx.
+func (d *deadline) begin(ctx context.Context, limit time.Duration) {
+	d.Context, d.at = ctx, time.Now().Add(limit)
+	if own, ok := ctx.Deadline(); ok && own.Add(-headStart).Before(d.at) {
+		d.at = own.Add(-headStart)
 	}
-	return &deadline{Context: ctx, at: at}
+}
+
+// waitedFor says whether somebody waited, and may still do.
+func (d *deadline) waitedFor() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.waiting != nil
 }
 
 // Deadline implements [context.Context].

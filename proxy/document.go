@@ -40,6 +40,15 @@ func (d *document) Lookup(path ast.Ref) (ast.Value, bool) {
 	return whole.Lookup(path)
 }
 
+// AppendTo implements [footprint.Writer] for what the gate itself puts into the
+// document, and for what no document of this request holds.
+func (d *document) AppendTo(b []byte, path ast.Ref) (_ []byte, ok bool) {
+	if len(path) > 0 && ownMember(path) {
+		return d.Document.AppendTo(b, path)
+	}
+	return b, false
+}
+
 // ownMember says whether a path is in what the gate itself puts into the document.
 func ownMember(path ast.Ref) bool {
 	head, _ := path[0].Value.(ast.String)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,7 @@ type Gate struct {
 	clock     func() time.Time
 	log       *zap.Logger
 
+	checks     sync.Pool    // of *check that nobody else can have kept a part of
 	complained atomic.Int64 // clock reading, in ns, of the last complaint
 }
 
@@ -69,26 +71,41 @@ func New(
 // Check answers one request, and notes the answer. It always answers: whatever goes
 // wrong, an evaluation that panics included, is a denial with its reason.
 func (g *Gate) Check(ctx context.Context, in Inbound) Answer {
-	c := &check{gate: g, in: in, began: g.clock()}
-	c.answer.ID = newID()
-	limited := withDeadline(ctx, g.cfg.MaxTime)
-	defer limited.end()
-	c.run(limited) //nolint:contextcheck // made from ctx
+	c := g.check(ctx, in, nil)
 	g.note(c)
-	return c.answer
+	a := c.answer
+	c.release()
+	return a
+}
+
+// check decides on one request, without noting it.
+func (g *Gate) check(ctx context.Context, in Inbound, t Teller) *check {
+	c, ok := g.checks.Get().(*check)
+	if !ok {
+		c = newCheck(g)
+	}
+	c.teller = t
+	c.begin(ctx, in)
+	defer c.limited.end()
+	c.run(&c.limited) //nolint:contextcheck // made from ctx
+	return c
 }
 
 // note records and counts the answer, and complains of what a human must mend.
 func (g *Gate) note(c *check) {
 	a := &c.answer
 	took := g.clock().Sub(c.began)
-	g.metrics.observe(a, c.in.Protocol, took)
+	if c.series.decisions == nil {
+		c.series = g.metrics.seriesOf(a, c.in.Protocol)
+	}
+	g.metrics.observe(c.series, &a.Route, took)
 	if c.fault != nil {
 		g.complain(a, c.fault)
 	}
 	if len(g.recorders) == 0 {
 		return
 	}
+	c.identify()
 	r := Record{
 		ID: a.ID, Time: c.began, Protocol: c.in.Protocol, Method: c.in.Method, Host: c.host, Path: c.target.String(),
 		Subject: a.Subject.ID, Kind: a.Subject.Type, Route: a.Route, Tenant: a.Tenant,
@@ -118,9 +135,12 @@ func (g *Gate) complain(a *Answer, fault error) {
 
 // check is one request on its way through the gate.
 type check struct {
-	gate    *Gate
+	*tools
 	in      Inbound
 	began   time.Time
+	id      [idBytes]byte
+	limited deadline
+	view    policy.View
 	host    string // canonical
 	target  canonical.Target
 	spoofs  spoofs
@@ -131,6 +151,63 @@ type check struct {
 	answer  Answer
 	why     error // what the decision log says of an answer that is none
 	fault   error // why, when a human must hear of it
+
+	teller   Teller // nil: the answer itself is wanted
+	recalled policy.Recalled
+	found    bool  // recalled is the decision
+	told     *told // what is said of recalled; nil: it has to be made
+	series   series
+}
+
+// tools are what one check leaves to the next.
+type tools struct {
+	gate  *Gate
+	room  []string // for the segments of a target
+	key   policy.Key
+	texts route.Texts
+	bound bound
+}
+
+// bound are methods of a check as values: each costs an allocation when it is made.
+type bound struct {
+	headerName                                 func(string) bool
+	parameter, header, claim, extension, alias func(string) (string, bool)
+}
+
+func newCheck(g *Gate) *check {
+	c := &check{tools: &tools{gate: g}}
+	c.bound = bound{
+		headerName: c.headerName, parameter: c.parameter, header: c.header, claim: c.claim,
+		extension: c.extension, alias: c.alias,
+	}
+	return c
+}
+
+// begin starts a check that is new, or cleared.
+func (c *check) begin(ctx context.Context, in Inbound) {
+	c.in, c.began = in, c.gate.clock()
+	c.id = newID()
+	c.limited.begin(ctx, c.gate.cfg.MaxTime)
+}
+
+// release makes the check another request's, if nobody else can hold a part of it: it
+// was answered from memory, and nobody waited for its deadline.
+func (c *check) release() {
+	if !c.found || c.limited.waitedFor() {
+		return
+	}
+	kept := c.tools
+	clear(kept.room)
+	*c = check{}
+	c.tools = kept
+	c.gate.checks.Put(c)
+}
+
+// identify gives the answer its id, as late as anybody reads it.
+func (c *check) identify() {
+	if c.answer.ID == "" {
+		c.answer.ID = string(c.id[:])
+	}
 }
 
 // errPanic stands for a panic in the decision log.
@@ -143,6 +220,8 @@ func (c *check) run(ctx context.Context) {
 		if p == nil {
 			return
 		}
+		c.identify()
+		c.found, c.told = false, nil
 		// The stack says where. What was panicked with may hold part of a request.
 		c.gate.log.Error("panic while deciding", zap.String("decision", c.answer.ID),
 			zap.String("type", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
@@ -150,6 +229,7 @@ func (c *check) run(ctx context.Context) {
 	}()
 
 	view := c.gate.engine.View()
+	c.view = view
 	c.answer.Generation, c.answer.Revisions = view.Generation(), view.Revisions()
 	if err := c.read(); err != nil {
 		c.refuse(policy.ReasonMalformedRequest, err)
@@ -160,8 +240,26 @@ func (c *check) run(ctx context.Context) {
 		return
 	}
 	c.answer.Subject = c.authenticate(ctx, view)
-	c.answer.Route = c.resolve(view)
-	c.decide(ctx, view)
+	if c.recall() {
+		return
+	}
+	c.answer.Route = c.resolve(true)
+	c.decide(ctx)
+}
+
+// recall answers from memory, where that takes nothing to be made.
+func (c *check) recall() bool {
+	c.answer.Route = c.resolve(c.teller == nil || c.view.ReadsParams())
+	c.doc.Subject, c.doc.Route, c.doc.rest = c.answer.Subject, c.answer.Route, c.in.Rest
+	c.recalled, c.found = c.view.Recall(&c.key, &c.doc, c.began)
+	if !c.found {
+		return false
+	}
+	c.answer.Decision = c.recalled.Decision()
+	if c.told = c.toldBefore(); c.told == nil {
+		c.reply()
+	}
+	return true
 }
 
 // read takes apart what the caller wrote. Each error is a word or a few, without
@@ -176,13 +274,13 @@ func (c *check) read() error {
 	if err := canonical.Method(c.in.Method); err != nil {
 		return err
 	}
-	target, err := canonical.Path(c.in.Path)
+	target, err := canonical.PathInto(c.room, c.in.Path)
 	if err != nil {
 		return err
 	}
-	c.target = target
+	c.target, c.room = target, target.Segments
 	if c.in.HeaderNames != nil {
-		c.in.HeaderNames(c.headerName)
+		c.in.HeaderNames(c.bound.headerName)
 		if c.badName != nil {
 			return c.badName
 		}
@@ -209,32 +307,27 @@ func (c *check) authenticate(ctx context.Context, view policy.View) policy.Subje
 	subject, err := c.gate.identity.Authenticate(ctx, view, c.in.Credentials)
 	if err != nil {
 		c.why = err
+		c.identify()
 		c.gate.log.Debug("bad credential", zap.String("decision", c.answer.ID), zap.Error(err))
 		return policy.Subject{Error: policy.ReasonBadCredential}
 	}
 	return subject
 }
 
-func (c *check) resolve(view policy.View) route.Match {
+// resolve names the question; params: with the parameters of the route.
+func (c *check) resolve(params bool) route.Match {
 	r := route.Request{
 		Method: c.in.Method, Host: c.host, Segments: c.target.Segments,
-		SubjectID: c.answer.Subject.ID, Alias: view.Alias,
-	}
-	// Each function costs an allocation, so there is none for what is not there.
-	if c.target.RawQuery != "" {
-		r.Query = c.parameter
+		SubjectID: c.answer.Subject.ID, Alias: c.bound.alias, WithoutParams: !params, Texts: &c.texts,
+		Query: c.bound.parameter, Claim: c.bound.claim, Extension: c.bound.extension,
 	}
 	if c.in.Credentials.Headers != nil {
-		r.Header = c.header
+		r.Header = c.bound.header
 	}
-	if c.answer.Subject.Claims != nil {
-		r.Claim = c.claim
-	}
-	if len(c.in.Extensions) > 0 {
-		r.Extension = c.extension
-	}
-	return view.Routes().Resolve(r)
+	return c.view.Routes().Resolve(r)
 }
+
+func (c *check) alias(tenant string) (string, bool) { return c.view.Alias(tenant) }
 
 // parameter answers one of the query. A query that has no one reading has none.
 func (c *check) parameter(name string) (string, bool) {
@@ -287,9 +380,9 @@ func (c *check) header(name string) (string, bool) {
 	return values[0], true
 }
 
-func (c *check) decide(ctx context.Context, view policy.View) {
+func (c *check) decide(ctx context.Context) {
 	c.doc = document{Document: policy.Document{Subject: c.answer.Subject, Route: c.answer.Route}, rest: c.in.Rest}
-	decision, err := view.Decide(ctx, view.Entrypoint(), &c.doc, c.began)
+	decision, err := c.view.Decide(ctx, c.view.Entrypoint(), &c.doc, c.began)
 	switch {
 	case c.doc.unread != nil:
 		// Decided without what the policy may have asked for.
@@ -303,7 +396,13 @@ func (c *check) decide(ctx context.Context, view policy.View) {
 		}
 	}
 	c.answer.Decision = decision
-	carries, err := carry(decision.Result, decision.Effect == policy.Allow)
+	c.reply()
+}
+
+// reply says what was decided, or that it cannot be said.
+func (c *check) reply() {
+	c.identify()
+	carries, err := carry(c.answer.Result, c.answer.Effect == policy.Allow)
 	if err == nil {
 		err = c.gate.cfg.replyTo(&c.answer, carries, c.spoofs, c.began)
 	}
@@ -315,6 +414,7 @@ func (c *check) decide(ctx context.Context, view policy.View) {
 
 // refuse makes the answer a denial that carries nothing of a policy's.
 func (c *check) refuse(reason string, why error) {
+	c.identify()
 	c.why = why
 	c.answer.Effect, c.answer.Reason, c.answer.Result = policy.Deny, reason, nil
 	c.answer.ValidUntil = time.Time{}
@@ -346,12 +446,14 @@ func briefly(err error) error {
 
 // newID is a decision's id: 128 random bits, so that ids of many instances never
 // meet and none can be guessed from another.
-func newID() string {
-	const hex = "0123456789abcdef"
-	var b [32]byte
+func newID() (id [idBytes]byte) {
+	const digits = "0123456789abcdef"
 	high, low := rand.Uint64(), rand.Uint64() // of the runtime's ChaCha8
-	for i := range 16 {
-		b[i], b[16+i] = hex[high>>(4*i)&15], hex[low>>(4*i)&15]
+	for i := range idBytes / 2 {
+		id[i], id[idBytes/2+i] = digits[high>>(4*i)&15], digits[low>>(4*i)&15]
 	}
-	return string(b[:])
+	return id
 }
+
+// idBytes is how long every id is: 128 bits in hexadecimal digits.
+const idBytes = 32

@@ -46,14 +46,28 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, errors.Join(reg.Register(m.decisions), reg.Register(m.duration), reg.Register(m.unmatched))
 }
 
-func (m *metrics) observe(a *Answer, protocol Protocol, took time.Duration) {
+// series are where answers of one kind are counted.
+type series struct {
+	decisions prometheus.Counter
+	duration  prometheus.Observer
+}
+
+// seriesOf finds where an answer is counted: by labels, which costs more than counting.
+func (m *metrics) seriesOf(a *Answer, protocol Protocol) series {
 	source := string(a.Origin)
 	if a.Origin == policy.OriginNone {
 		source = "none"
 	}
-	m.decisions.WithLabelValues(string(a.Verdict()), a.ReasonLabel(), source, string(protocol)).Inc()
-	m.duration.WithLabelValues(source).Observe(took.Seconds())
-	if a.Route.Error == route.NoRoute {
+	return series{
+		decisions: m.decisions.WithLabelValues(string(a.Verdict()), a.ReasonLabel(), source, string(protocol)),
+		duration:  m.duration.WithLabelValues(source),
+	}
+}
+
+func (m *metrics) observe(s series, r *route.Match, took time.Duration) {
+	s.decisions.Inc()
+	s.duration.Observe(took.Seconds())
+	if r.Error == route.NoRoute {
 		m.unmatched.Inc()
 	}
 }

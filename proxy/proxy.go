@@ -85,6 +85,10 @@ type Answer struct {
 // Authenticator tells who asks. A request without its credential is the zero
 // Subject and no error. A credential that is there and bad is an error, whose text
 // holds nothing of the credential; the gate makes it a refusal, never "nobody".
+//
+// Neither ctx nor c is kept when it returns: both become another request's. Strings of
+// c stay what they are, but may be parts of the request's whole message: who keeps one
+// for long copies it.
 type Authenticator interface {
 	Authenticate(ctx context.Context, view policy.View, c Credentials) (policy.Subject, error)
 }

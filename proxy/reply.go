@@ -51,15 +51,15 @@ func (cfg Config) replyTo(a *Answer, c carried, taken spoofs, now time.Time) err
 
 // allow sets or removes each identity header, and carries what the policy adds.
 func (r *Reply) allow(a *Answer, c carried, taken spoofs, now time.Time) {
+	subject := a.vouched(now)
 	identity := [...]Header{
-		{Name: HeaderSubject, Value: Escape(a.Subject.ID)},
+		{Name: HeaderSubject, Value: Escape(subject)},
 		{Name: HeaderTenant, Value: Escape(a.Tenant)},
 		{Name: HeaderRoles, Value: joinEscaped(a.Roles)},
 	}
 	r.SetHeaders = make([]Header, 0, len(identity)+len(c.headers))
-	named := a.Reason != policy.ReasonPublic && current(a.Subject, now)
 	for _, h := range identity {
-		if h.Value != "" && named {
+		if h.Value != "" && subject != "" {
 			r.SetHeaders = append(r.SetHeaders, h)
 		} else {
 			r.RemoveHeaders = append(r.RemoveHeaders, h.Name)
@@ -82,39 +82,13 @@ func (r *Reply) allow(a *Answer, c carried, taken spoofs, now time.Time) {
 	r.AddToResponse, r.SetQuery, r.RemoveQuery = c.addToResponse, c.setQuery, c.removeQuery
 }
 
-// current says whether the upstream may be told of the subject. Whoever allows a
-// request without looking at who asks (a public route, a policy of one's own) must
-// not have an outdated token vouch for its subject.
-func current(s policy.Subject, now time.Time) bool {
-	if s.ID == "" || s.Error != "" {
-		return false
+// vouched is the id of the subject that the upstream is told, "" for none. A reply
+// depends on the subject and on the clock by nothing else.
+func (a *Answer) vouched(now time.Time) string {
+	if a.Effect != policy.Allow || a.Reason == policy.ReasonPublic || !a.Subject.Current(now) {
+		return ""
 	}
-	if s.Claims == nil {
-		return true
-	}
-	exp, bounded, ok := instant(s.Claims, "exp")
-	if !ok || bounded && !now.Before(exp) {
-		return false
-	}
-	nbf, bounded, ok := instant(s.Claims, "nbf")
-	return ok && (!bounded || !now.Before(nbf))
-}
-
-// instant reads integer milliseconds; ok is false for anything else but null.
-func instant(claims ast.Object, name string) (at time.Time, bounded, ok bool) {
-	t := claims.Get(ast.InternedTerm(name))
-	if t == nil {
-		return time.Time{}, false, true
-	}
-	switch v := t.Value.(type) {
-	case ast.Null:
-		return time.Time{}, false, true
-	case ast.Number:
-		ms, ok := v.Int64()
-		return time.UnixMilli(ms), true, ok
-	default:
-		return time.Time{}, false, false
-	}
+	return a.Subject.ID
 }
 
 func joinEscaped(list []string) string {

@@ -25,6 +25,21 @@ const (
 // AppendString appends an injective encoding of s.
 func AppendString(b []byte, s string) []byte { return appendText(b, tagString, s) }
 
+// AppendAbsent appends the encoding of the absent value.
+func AppendAbsent(b []byte) []byte { return append(b, tagAbsent) }
+
+// AppendTrue appends the encoding of true.
+func AppendTrue(b []byte) []byte { return append(b, tagTrue) }
+
+// AppendStrings appends the encoding of an array of strings.
+func AppendStrings(b []byte, list []string) []byte {
+	b = appendCount(b, tagArray, len(list))
+	for _, s := range list {
+		b = AppendString(b, s)
+	}
+	return b
+}
+
 func appendText(b []byte, tag byte, s string) []byte {
 	b = append(b, tag)
 	b = binary.AppendUvarint(b, uint64(len(s)))

@@ -17,6 +17,9 @@ type Input interface {
 type Plan struct {
 	root  *step
 	slots int
+	// whole are the places in the order of their slots, where every one of them is read
+	// in full: then the key can be written without a look at types. nil: it cannot.
+	whole []ast.Ref
 }
 
 // step is one place of the plan.
@@ -44,7 +47,45 @@ func (f *Footprint) Plan() *Plan {
 		root = &place{} // of the zero footprint: nothing is read
 	}
 	p.root = p.step(root, ast.Ref{})
+	if whole := p.root.full(nil); len(whole) == p.slots {
+		p.whole = whole
+	}
 	return p
+}
+
+// full adds the places at and below s that are read in full, in the order of the slots.
+func (s *step) full(paths []ast.Ref) []ast.Ref {
+	if s.level == Full {
+		return append(paths, s.path)
+	}
+	for _, kid := range s.kids {
+		paths = kid.full(paths)
+	}
+	return paths
+}
+
+// Reads says whether an answer can depend on what stands at path: on a part of it, on
+// whether it is there, or on something that holds it.
+func (p *Plan) Reads(path ...string) bool {
+	s := p.root
+	for _, name := range path {
+		if s.level != Nothing {
+			return true
+		}
+		if s = s.kid(name); s == nil {
+			return false
+		}
+	}
+	return s.level != Nothing || len(s.kids) > 0
+}
+
+func (s *step) kid(name string) *step {
+	for _, kid := range s.kids {
+		if kid.key.Value.Compare(ast.String(name)) == 0 {
+			return kid
+		}
+	}
+	return nil
 }
 
 func (p *Plan) step(at *place, path ast.Ref) *step {
@@ -128,6 +169,27 @@ func (p *Plan) AppendKey(b []byte, values []Value) []byte {
 		}
 	}
 	return b
+}
+
+// Writer writes what stands at a path of the input document as [AppendValue] does, and
+// the absent value as [AppendAbsent] does, without making it first. ok is false where it
+// would have to be made; what b then holds is of no use.
+type Writer interface {
+	AppendTo(b []byte, path ast.Ref) (_ []byte, ok bool)
+}
+
+// WriteKey appends the bytes that [Plan.AppendKey] appends to what [Plan.Read] reads.
+// ok is false where that takes values; what b then holds is of no use.
+func (p *Plan) WriteKey(b []byte, in Writer) (_ []byte, ok bool) {
+	if len(p.whole) != p.slots {
+		return b, false
+	}
+	for _, path := range p.whole {
+		if b, ok = in.AppendTo(b, path); !ok {
+			return b, false
+		}
+	}
+	return b, true
 }
 
 // Build makes the evaluator's input from what was read. nil: no input document.

@@ -42,6 +42,34 @@ type Request struct {
 	// WithoutParams leaves Match.Params nil, for callers whose policy cannot read
 	// them: the map is most of what Resolve allocates.
 	WithoutParams bool
+	// Texts are the values that earlier requests were given; nil: each is made anew.
+	Texts *Texts
+}
+
+// Texts remembers the values that templates made, so that a value that is made again
+// costs no allocation. It is used by one caller at a time. The zero value works.
+type Texts struct{ known map[string]string }
+
+// maxTexts bounds what is remembered: callers choose parts of the values.
+const maxTexts = 1024
+
+// of is b as a string.
+func (t *Texts) of(b []byte) string {
+	if t == nil {
+		return string(b)
+	}
+	if s, ok := t.known[string(b)]; ok {
+		return s
+	}
+	if t.known == nil {
+		t.known = make(map[string]string)
+	}
+	if len(t.known) >= maxTexts {
+		clear(t.known)
+	}
+	s := string(b)
+	t.known[s] = s
+	return s
 }
 
 // Match is the route's answer, input.route of a policy. An empty field is absent

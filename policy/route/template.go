@@ -99,7 +99,7 @@ func (t *template) finish(buf []byte, req *Request) (value, missing string) {
 			return "", p.label
 		}
 	}
-	return string(buf), ""
+	return req.Texts.of(buf), ""
 }
 
 func (t *template) append(buf []byte, value string) []byte {

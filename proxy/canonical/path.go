@@ -29,7 +29,11 @@ type Target struct {
 // them. Path parameters (";a=b") stay part of their segment, but a segment that
 // is empty or a dot segment without them is refused: some servlet containers cut
 // them off before they resolve dots.
-func Path(raw string) (Target, error) {
+func Path(raw string) (Target, error) { return PathInto(nil, raw) }
+
+// PathInto is [Path] whose Segments take the place of what is in room, and are as long
+// as that has room for them: for whoever reads one target after the other.
+func PathInto(room []string, raw string) (Target, error) {
 	if raw == "" {
 		return Target{}, refusePath(Empty, 0)
 	}
@@ -47,7 +51,10 @@ func Path(raw string) (Target, error) {
 	// Counted, but not beyond what paths have: a request of slashes must not
 	// cost sixteen times its size before it is refused.
 	const usualSegments = 32
-	target := Target{Segments: make([]string, 0, min(strings.Count(path, "/"), usualSegments)), RawQuery: query}
+	if room == nil {
+		room = make([]string, 0, min(strings.Count(path, "/"), usualSegments))
+	}
+	target := Target{Segments: room[:0], RawQuery: query}
 	asSent := true
 	for start, more := 1, true; more; {
 		segment, _, found := strings.Cut(path[start:], "/")

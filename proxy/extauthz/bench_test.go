@@ -1,11 +1,13 @@
 package extauthz
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/rolegate/rolegate/policy"
 	"github.com/rolegate/rolegate/policy/policytest"
@@ -49,13 +51,28 @@ func BenchmarkCheck(b *testing.B) {
 			for g.Check(b.Context(), inbound(req)).Origin != policy.OriginHit {
 				time.Sleep(time.Millisecond)
 			}
-			b.ReportAllocs()
-			for b.Loop() {
-				r, err := s.Check(b.Context(), req)
-				if err != nil || r.GetStatus().GetCode() != int32(codes.OK) {
-					b.Fatal(r, err)
-				}
+			raw, err := proto.Marshal(req)
+			if err != nil {
+				b.Fatal(err)
 			}
+			b.Run("form=wire", func(b *testing.B) {
+				message, room := string(raw), make([]byte, 0, 1<<10)
+				b.ReportAllocs()
+				for b.Loop() {
+					if answer := s.AppendAnswer(b.Context(), room, message); !bytes.HasPrefix(answer, []byte{0x0a, 0x00}) {
+						b.Fatalf("%q", answer)
+					}
+				}
+			})
+			b.Run("form=decoded", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					r, err := s.Check(b.Context(), req)
+					if err != nil || r.GetStatus().GetCode() != int32(codes.OK) {
+						b.Fatal(r, err)
+					}
+				}
+			})
 		})
 	}
 }

@@ -15,6 +15,8 @@ const (
 	malformedEmpty  = "no attributes"
 	malformedNoHTTP = "no http attributes" // network ext_authz, or Istio's CUSTOM on a TCP port
 	malformedNoHost = "no host"
+	// Bytes that are no CheckRequest at all.
+	malformedMessage = "no message"
 )
 
 // inbound reads a CheckRequest. It takes any message, a nil one included: what it
@@ -22,7 +24,7 @@ const (
 func inbound(req *authv3.CheckRequest) proxy.Inbound {
 	attributes := req.GetAttributes()
 	http := attributes.GetRequest().GetHttp()
-	in := proxy.Inbound{
+	return proxy.Inbound{
 		Protocol:   proxy.ProtocolGRPC,
 		Method:     http.GetMethod(),
 		Host:       http.GetHost(),
@@ -34,18 +36,24 @@ func inbound(req *authv3.CheckRequest) proxy.Inbound {
 		},
 		HeaderNames: headerNames(http),
 		Rest:        rest{req},
+		Malformed:   malformed(attributes != nil, http != nil, http.GetHost(), http.GetId()),
 	}
+}
+
+// malformed says why a request cannot be read; "" when it can.
+func malformed(attributes, http bool, host, id string) string {
 	switch {
-	case attributes == nil:
-		in.Malformed = malformedEmpty
-	case http == nil:
-		in.Malformed = malformedNoHTTP
-	case in.Host == "" && http.GetId() != "":
+	case !attributes:
+		return malformedEmpty
+	case !http:
+		return malformedNoHTTP
+	case host == "" && id != "":
 		// Envoy, which numbers every request, passes one with an empty Host on without
 		// the attribute. gRPC servers (gRFC A92) send neither, whatever the host was.
-		in.Malformed = malformedNoHost
+		return malformedNoHost
+	default:
+		return ""
 	}
-	return in
 }
 
 // headersOf answers the headers in whichever of Envoy's two forms they came.

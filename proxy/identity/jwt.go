@@ -96,7 +96,7 @@ func (p *place) verify(text string) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	return entry{token: text, place: p, file: iss.file, keys: set, until: until, subject: subject}, nil
+	return entry{token: text, place: p, file: iss.file, keys: set, until: until, subject: subject.Ready()}, nil
 }
 
 // believe reads a payload whose signature is good: the subject, and when it expires.

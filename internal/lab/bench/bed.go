@@ -46,7 +46,7 @@ func (b *bed) close() error {
 }
 
 // prepare starts the servers: always-OK, rolegate whose every answer is a hit, and
-// rolegate that remembers no decision. Every question has been asked of each once.
+// rolegate that remembers no decision. Every question has been asked of each.
 func (b *bed) prepare(ctx context.Context, out io.Writer) error {
 	idp, err := token.New(issuer, keyID)
 	if err != nil {
@@ -63,10 +63,10 @@ func (b *bed) prepare(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := b.addRolegate(ctx, "rolegate hit", "", corpus); err != nil {
+	if err := b.addRolegate(ctx, "rolegate hit", "", 2, corpus); err != nil {
 		return err
 	}
-	if err := b.addRolegate(ctx, "rolegate miss", withoutCache, corpus); err != nil {
+	if err := b.addRolegate(ctx, "rolegate miss", withoutCache, 0, corpus); err != nil {
 		return err
 	}
 	// It says what rolegate says, so it can only start now; but it is the first.
@@ -86,13 +86,13 @@ func (b *bed) prepare(ctx context.Context, out io.Writer) error {
 	return workloadReport(out, answer)
 }
 
-func (b *bed) addRolegate(ctx context.Context, name, extra string, corpus []request) error {
+func (b *bed) addRolegate(ctx context.Context, name, extra string, warming int, corpus []request) error {
 	s, address, err := startRolegate(ctx, b.binary, b.dir, extra)
 	if err != nil {
 		return err
 	}
 	b.running = append(b.running, s.Stop)
-	return b.add(&server{name: name, address: address, pid: s.PID()}, corpus)
+	return b.add(&server{name: name, address: address, pid: s.PID(), warming: warming}, corpus)
 }
 
 func (b *bed) addAlwaysOK(ctx context.Context, answer []byte, corpus []request) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/rolegate/rolegate/internal/lab/token"
 	"github.com/rolegate/rolegate/loader"
 	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/policy/policytest"
 	"github.com/rolegate/rolegate/proxy"
 	"github.com/rolegate/rolegate/proxy/extauthz"
 	"github.com/rolegate/rolegate/proxy/identity"
@@ -29,11 +30,48 @@ func BenchmarkCheck(b *testing.B) {
 			for n := range corpus { // fills what is remembered, and proves the answers
 				check(b, s, corpus[n])
 			}
-			b.ReportAllocs()
-			for n := 0; b.Loop(); n++ {
-				check(b, s, corpus[n%len(corpus)])
+			b.Run("form=decoded", func(b *testing.B) {
+				b.ReportAllocs()
+				for n := 0; b.Loop(); n++ {
+					check(b, s, corpus[n%len(corpus)])
+				}
+			})
+			b.Run("form=wire", func(b *testing.B) { // as the server does
+				room := make([]byte, 0, 1<<10)
+				messages := make([]string, len(corpus))
+				for n := range corpus {
+					messages[n] = string(corpus[n].raw)
+				}
+				b.ReportAllocs()
+				for n := 0; b.Loop(); n++ {
+					at := n % len(corpus)
+					if got := allows(s.AppendAnswer(b.Context(), room, messages[at])); got != corpus[at].allow {
+						b.Fatalf("%s %s: got allow=%t", corpus[at].method, corpus[at].path, got)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestAHitAllocatesNothing beneath the transport, with a remembered token.
+func TestAHitAllocatesNothing(t *testing.T) {
+	policytest.Allocations(t)
+	dir, corpus := inputs(t)
+	s := inProcess(t, dir, policy.Config{AuditEvery: -1})
+	message, room := string(corpus[0].raw), make([]byte, 0, 1<<10)
+	allocations := func() float64 {
+		return testing.AllocsPerRun(1000, func() {
+			if got := allows(s.AppendAnswer(t.Context(), room, message)); got != corpus[0].allow {
+				t.Fatalf("got allow=%t", got)
 			}
 		})
+	}
+	// It is remembered at some time.
+	for limit := time.Now().Add(10 * time.Second); allocations() > 0; {
+		if time.Now().After(limit) {
+			t.Fatalf("got %v allocations, want none", allocations())
+		}
 	}
 }
 
@@ -53,70 +91,70 @@ func BenchmarkProtobuf(b *testing.B) {
 	}
 }
 
-func inputs(b *testing.B) (dir string, corpus []request) {
-	b.Helper()
+func inputs(tb testing.TB) (dir string, corpus []request) {
+	tb.Helper()
 	idp, err := token.New(issuer, keyID)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	dir = b.TempDir()
+	dir = tb.TempDir()
 	if err := writeInputs(dir, idp); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	all, err := ask(idp, 1)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	if corpus, err = requests(all[:2000]); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return dir, corpus
 }
 
 // inProcess wires what `serve` does, without listeners.
-func inProcess(b *testing.B, dir string, cfg policy.Config) *extauthz.Server {
-	b.Helper()
-	snapshot, _, err := loader.Read(b.Context(), filepath.Join(dir, "bundle"))
+func inProcess(tb testing.TB, dir string, cfg policy.Config) *extauthz.Server {
+	tb.Helper()
+	snapshot, _, err := loader.Read(tb.Context(), filepath.Join(dir, "bundle"))
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	engine, err := policy.NewEngine(cfg)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	b.Cleanup(engine.Close)
+	tb.Cleanup(engine.Close)
 	engine.Install(snapshot)
 	id, err := identity.New(identity.Config{Authenticators: []identity.Authenticator{{JWT: &identity.JWT{Issuers: []identity.Issuer{{
 		Issuer: issuer, JWKSFile: filepath.Join(dir, "jwks.json"), Audiences: []string{audience},
 	}}}}}}, nil, zap.NewNop())
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	if err := id.Load(b.Context()); err != nil {
-		b.Fatal(err)
+	if err := id.Load(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	gate, err := proxy.New(proxy.Config{}, engine, id, nil, nil, time.Now, zap.NewNop())
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return extauthz.New(extauthz.Config{}, gate, zap.NewNop())
 }
 
-func check(b *testing.B, s *extauthz.Server, r request) *authv3.CheckResponse {
-	b.Helper()
+func check(tb testing.TB, s *extauthz.Server, r request) *authv3.CheckResponse {
+	tb.Helper()
 	var req authv3.CheckRequest
 	if err := proto.Unmarshal(r.raw, &req); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	answer, err := s.Check(b.Context(), &req)
+	answer, err := s.Check(tb.Context(), &req)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	if got := answer.GetStatus().GetCode() == int32(codes.OK); got != r.allow {
-		b.Fatalf("%s %s is %v, want allow=%t", r.method, r.path, answer, r.allow)
+		tb.Fatalf("%s %s is %v, want allow=%t", r.method, r.path, answer, r.allow)
 	}
 	if _, err := proto.Marshal(answer); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return answer
 }

@@ -16,6 +16,7 @@ type server struct {
 	address string
 	pid     int
 	client  *client
+	warming int  // how often each question is asked before it counts; 0 means once
 	blind   bool // allows everything: its answers are not compared with the roles
 	rounds  []round
 }
@@ -71,9 +72,10 @@ func (s *server) load(ctx context.Context, inFlight int, each time.Duration) loa
 	})
 }
 
-// warm asks every question once and checks every answer.
+// warm asks every question and checks every answer. Who remembers answers is asked
+// twice: what is measured is neither the first answer nor the first from memory.
 func (s *server) warm(ctx context.Context) error {
-	for n := range s.client.corpus {
+	for n := range max(1, s.warming) * len(s.client.corpus) {
 		q, answer, err := s.client.send(ctx, n, n)
 		switch got := outcome(q, answer, err, s.blind); got {
 		case outcomeAllow, outcomeDeny, outcomeLate:

@@ -1,0 +1,178 @@
+package extauthz
+
+import (
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// maxNesting bounds the messages within messages that are read from the wire here.
+const maxNesting = 32
+
+// shape is what the fields of a message look like on the wire. It says of a message
+// that nobody reads whether it could be decoded, without decoding it. It is immutable.
+type shape struct {
+	fields []fieldShape // by number; none has a high one
+}
+
+// fieldShape is one field; the zero value is one that the message does not have.
+type fieldShape struct {
+	known bool
+	wire  protowire.Type
+	text  bool   // must be UTF-8
+	inner *shape // of a message
+	odd   bool   // has more than one form on the wire
+}
+
+// shapes makes the shape of a message and of all that it can hold.
+type shapes map[protoreflect.FullName]*shape
+
+func (all shapes) of(m protoreflect.MessageDescriptor) *shape {
+	if s := all[m.FullName()]; s != nil {
+		return s
+	}
+	s := &shape{}
+	all[m.FullName()] = s
+	fields := m.Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		for len(s.fields) <= int(f.Number()) {
+			s.fields = append(s.fields, fieldShape{})
+		}
+		s.fields[f.Number()] = all.field(f)
+	}
+	return s
+}
+
+func (all shapes) field(f protoreflect.FieldDescriptor) fieldShape {
+	switch f.Kind() {
+	case protoreflect.StringKind:
+		return fieldShape{known: true, wire: protowire.BytesType, text: true}
+	case protoreflect.BytesKind:
+		return fieldShape{known: true, wire: protowire.BytesType}
+	case protoreflect.MessageKind:
+		return fieldShape{known: true, wire: protowire.BytesType, inner: all.of(f.Message())}
+	case protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind, protoreflect.FloatKind:
+		return fieldShape{known: true, wire: protowire.Fixed32Type, odd: f.IsList()}
+	case protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind, protoreflect.DoubleKind:
+		return fieldShape{known: true, wire: protowire.Fixed64Type, odd: f.IsList()}
+	case protoreflect.BoolKind, protoreflect.EnumKind, protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Uint32Kind,
+		protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Uint64Kind:
+		return fieldShape{known: true, wire: protowire.VarintType, odd: f.IsList()}
+	default:
+		return fieldShape{known: true, odd: true}
+	}
+}
+
+func (s *shape) field(n uint64) fieldShape {
+	if n >= uint64(len(s.fields)) {
+		return fieldShape{}
+	}
+	return s.fields[n]
+}
+
+// holds says that text is a message of this shape, which the decoder accepts. False
+// says nothing: the message may be unusual, or newer than we are.
+func (s *shape) holds(text string, nesting int) bool {
+	if nesting > maxNesting {
+		return false
+	}
+	fields := fields{rest: text}
+	for fields.next() {
+		if !s.field(fields.number).holds(&fields, nesting) {
+			return false
+		}
+	}
+	return fields.whole()
+}
+
+// holds says that the field that was read last is one of this shape.
+func (f fieldShape) holds(at *fields, nesting int) bool {
+	switch {
+	case !f.known || f.odd || f.wire != at.wire:
+		return false
+	case f.text:
+		return utf8.ValidString(at.value)
+	case f.inner != nil:
+		return f.inner.holds(at.value, nesting+1)
+	default:
+		return true
+	}
+}
+
+// fields reads the fields of a message one after the other.
+type fields struct {
+	rest   string
+	number uint64
+	wire   protowire.Type
+	value  string // of a field with a length: what is in it
+	broken bool
+}
+
+// next reads one field; false at the end, and where there is none to be read.
+func (f *fields) next() bool {
+	if f.rest == "" {
+		return false
+	}
+	tag, ok := f.varint()
+	f.number, f.wire, f.value = tag>>3, protowire.Type(tag&7), "" //nolint:gosec // three bits
+	if !ok || f.number == 0 || f.number > uint64(protowire.MaxValidNumber) {
+		f.broken = true
+		return false
+	}
+	switch f.wire {
+	case protowire.VarintType:
+		_, ok = f.varint()
+	case protowire.BytesType:
+		var size uint64
+		size, ok = f.varint()
+		if ok = ok && size <= uint64(len(f.rest)); ok {
+			f.value, f.rest = f.rest[:size], f.rest[size:]
+		}
+	case protowire.Fixed32Type:
+		ok = f.skip(4)
+	case protowire.Fixed64Type:
+		ok = f.skip(8)
+	default: // a group: nothing that is in use
+		ok = false
+	}
+	f.broken = !ok
+	return ok
+}
+
+// whole says that nothing was left unread.
+func (f *fields) whole() bool { return !f.broken && f.rest == "" }
+
+func (f *fields) skip(n int) bool {
+	if len(f.rest) < n {
+		return false
+	}
+	f.rest = f.rest[n:]
+	return true
+}
+
+// varint reads a number. Nearly all are of one byte.
+func (f *fields) varint() (v uint64, ok bool) {
+	if f.rest != "" && f.rest[0] < 0x80 {
+		v, f.rest = uint64(f.rest[0]), f.rest[1:]
+		return v, true
+	}
+	return f.longVarint()
+}
+
+// longVarint reads at most ten bytes, of which the last holds one bit.
+func (f *fields) longVarint() (v uint64, ok bool) {
+	for i := range len(f.rest) {
+		b := f.rest[i]
+		if i == 9 && b > 1 {
+			return 0, false
+		}
+		v |= uint64(b&0x7f) << (7 * i)
+		if b < 0x80 {
+			f.rest = f.rest[i+1:]
+			return v, true
+		}
+	}
+	return 0, false
+}

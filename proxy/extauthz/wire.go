@@ -1,0 +1,301 @@
+package extauthz
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rolegate/rolegate/proxy"
+)
+
+// wire is a CheckRequest as it came, of which only what the gate needs was read. What
+// it reads is what [inbound] finds in the decoded message; where that is not certain it
+// reads nothing. Its strings are parts of the message, which is never written to. It is
+// used for one request after the other.
+type wire struct {
+	message    string
+	shape      *shape // of the whole
+	attributes bool   // were there
+	http       bool   // were there
+	id         string
+	in         proxy.Inbound
+	joined     []header
+	raw        []header
+	extensions map[string]string
+	values     []string             // that were answered
+	decoded    *authv3.CheckRequest // once somebody needs it
+	names      func(yield func(string) bool)
+}
+
+// header is one copy, or all copies joined.
+type header struct{ name, value string }
+
+func newWire(whole *shape) *wire {
+	w := &wire{shape: whole, extensions: map[string]string{}}
+	w.names = w.headerNames
+	return w
+}
+
+// Numbers of the fields that are read.
+const (
+	numberAttributes = 1 // of CheckRequest
+
+	numberSource     = 1 // of AttributeContext
+	numberRequest    = 4
+	numberExtensions = 10
+
+	numberPrincipal = 4 // of Peer
+
+	numberHTTP = 2 // of Request
+
+	numberID        = 1 // of HttpRequest
+	numberMethod    = 2
+	numberHeaders   = 3
+	numberPath      = 4
+	numberHost      = 5
+	numberHeaderMap = 13
+
+	numberHeaderMapHeaders = 1 // of HeaderMap
+
+	numberKey      = 1 // of HeaderValue, and of a map's entry
+	numberValue    = 2
+	numberRawValue = 3
+)
+
+// reset lets go of a request.
+func (w *wire) reset() {
+	clear(w.joined)
+	clear(w.raw)
+	clear(w.values)
+	clear(w.extensions)
+	*w = wire{
+		shape: w.shape, joined: w.joined[:0], raw: w.raw[:0], values: w.values[:0], extensions: w.extensions, names: w.names,
+	}
+}
+
+// read reads the message. False means that it has to be decoded.
+func (w *wire) read() bool {
+	f := fields{rest: w.message}
+	for f.next() {
+		if f.number != numberAttributes || f.wire != protowire.BytesType || w.attributes {
+			return false
+		}
+		w.attributes = true
+		if !w.readAttributes(f.value, w.shape.field(numberAttributes).inner) {
+			return false
+		}
+	}
+	if !f.whole() {
+		return false
+	}
+	w.in.Protocol = proxy.ProtocolGRPC
+	w.in.Credentials.Headers = w
+	w.in.HeaderNames, w.in.Rest, w.in.Extensions = w.names, w, w.extensions
+	w.in.Malformed = malformed(w.attributes, w.http, w.in.Host, w.id)
+	return true
+}
+
+func (w *wire) readAttributes(message string, s *shape) bool {
+	var source, request bool
+	f := fields{rest: message}
+	for f.next() {
+		field, ok := s.field(f.number), false
+		switch f.number {
+		case numberSource:
+			ok = !source && f.wire == protowire.BytesType && w.readSource(f.value, field.inner)
+			source = true
+		case numberRequest:
+			ok = !request && f.wire == protowire.BytesType && w.readRequest(f.value, field.inner)
+			request = true
+		case numberExtensions:
+			var h header
+			ok = f.wire == protowire.BytesType && readEntry(f.value, &h)
+			w.extensions[h.name] = h.value
+		default:
+			ok = field.holds(&f, 1)
+		}
+		if !ok {
+			return false
+		}
+	}
+	return f.whole()
+}
+
+func (w *wire) readSource(message string, s *shape) bool {
+	f := fields{rest: message}
+	for f.next() {
+		if !s.field(f.number).holds(&f, 2) {
+			return false
+		}
+		if f.number == numberPrincipal {
+			w.in.Credentials.Principal = f.value
+		}
+	}
+	return f.whole()
+}
+
+func (w *wire) readRequest(message string, s *shape) bool {
+	f := fields{rest: message}
+	for f.next() {
+		field := s.field(f.number)
+		if f.number != numberHTTP {
+			if !field.holds(&f, 2) {
+				return false
+			}
+			continue
+		}
+		if w.http || f.wire != protowire.BytesType || !w.readHTTP(f.value, field.inner) {
+			return false
+		}
+		w.http = true
+	}
+	return f.whole()
+}
+
+func (w *wire) readHTTP(message string, s *shape) bool {
+	f := fields{rest: message}
+	for f.next() {
+		var ok bool
+		switch f.number {
+		case numberHeaders:
+			var h header
+			ok = f.wire == protowire.BytesType && readEntry(f.value, &h)
+			w.joined = append(w.joined, h)
+		case numberHeaderMap:
+			ok = f.wire == protowire.BytesType && w.readHeaderMap(f.value)
+		default:
+			ok = s.field(f.number).holds(&f, 3)
+		}
+		if !ok {
+			return false
+		}
+		switch f.number {
+		case numberID:
+			w.id = f.value
+		case numberMethod:
+			w.in.Method = f.value
+		case numberPath:
+			w.in.Path = f.value
+		case numberHost:
+			w.in.Host = f.value
+		}
+	}
+	return f.whole()
+}
+
+func (w *wire) readHeaderMap(message string) bool {
+	f := fields{rest: message}
+	for f.next() {
+		if f.number != numberHeaderMapHeaders || f.wire != protowire.BytesType {
+			return false
+		}
+		w.raw = append(w.raw, header{})
+		if !readHeaderValue(f.value, &w.raw[len(w.raw)-1]) {
+			return false
+		}
+	}
+	return f.whole()
+}
+
+// readHeaderValue reads a HeaderValue. Envoy fills raw_value, gRPC servers value.
+func readHeaderValue(message string, h *header) bool {
+	var raw string
+	f := fields{rest: message}
+	for f.next() {
+		if f.wire != protowire.BytesType || f.number != numberRawValue && !utf8.ValidString(f.value) {
+			return false
+		}
+		switch f.number {
+		case numberKey:
+			h.name = f.value
+		case numberValue:
+			h.value = f.value
+		case numberRawValue:
+			raw = f.value
+		default:
+			return false
+		}
+	}
+	if raw != "" {
+		h.value = raw
+	}
+	return f.whole()
+}
+
+// readEntry reads an entry of a map of strings.
+func readEntry(message string, h *header) bool {
+	f := fields{rest: message}
+	for f.next() {
+		if f.wire != protowire.BytesType || !utf8.ValidString(f.value) {
+			return false
+		}
+		switch f.number {
+		case numberKey:
+			h.name = f.value
+		case numberValue:
+			h.value = f.value
+		default:
+			return false
+		}
+	}
+	return f.whole()
+}
+
+// Values implements [proxy.Headers], in whichever of the two forms the headers came.
+func (w *wire) Values(name string) []string {
+	from := len(w.values)
+	for i := range w.raw {
+		if strings.EqualFold(w.raw[i].name, name) {
+			w.values = append(w.values, w.raw[i].value)
+		}
+	}
+	// Of two entries of a map the last one counts.
+	for i := len(w.joined) - 1; i >= 0 && len(w.raw) == 0; i-- {
+		if w.joined[i].name == name {
+			w.values = append(w.values, w.joined[i].value)
+			break
+		}
+	}
+	if len(w.values) == from {
+		return nil
+	}
+	return w.values[from:len(w.values):len(w.values)]
+}
+
+// headerNames lists the names of both forms.
+func (w *wire) headerNames(yield func(string) bool) {
+	for _, list := range [...][]header{w.raw, w.joined} {
+		for i := range list {
+			if !yield(list[i].name) {
+				return
+			}
+		}
+	}
+}
+
+// Lookup implements [proxy.Rest]: what a policy reads of the rest is found in the
+// decoded message.
+func (w *wire) Lookup(path ast.Ref) (ast.Value, bool, error) {
+	if w.decoded == nil {
+		req, err := decode(w.message)
+		if err != nil {
+			return nil, false, err
+		}
+		w.decoded = req
+	}
+	return rest{w.decoded}.Lookup(path)
+}
+
+// decode decodes a message whole.
+func decode(message string) (*authv3.CheckRequest, error) {
+	req := &authv3.CheckRequest{}
+	if err := proto.Unmarshal([]byte(message), req); err != nil {
+		return nil, errors.New(malformedMessage) // its own error may quote the request
+	}
+	return req, nil
+}
