@@ -192,46 +192,67 @@ func TestFootprintsOfWrittenPolicies(t *testing.T) {
 	})
 }
 
+// TestWrittenPoliciesDecideByTheirKeysAlone asks each policy about its inputs, random ones
+// and the neighbors of both.
+func TestWrittenPoliciesDecideByTheirKeysAlone(t *testing.T) {
+	eachHandWritten(t, func(t *testing.T, h handWritten) {
+		t.Helper()
+		s, words := h.specimen(t)
+		if len(s.footprint.Nondeterministic) > 0 {
+			return // two evaluations of one input may differ
+		}
+		questions := h.questions(t, s, words)
+		if v := s.compare(t.Context(), s.plan, questions, lenient, strict); v.fault != "" {
+			t.Errorf("%s\nfootprint\n%s%s", v.fault, text(s.footprint), source(h.sources))
+		}
+		live := varied(questions, lenient) || varied(questions, strict)
+		if live != (len(s.footprint.Paths) > len(h.inexact)) && live != (len(s.footprint.Paths) > 0) {
+			t.Errorf("the decision depends on the input: %t, with the footprint\n%s%s", live, text(s.footprint), source(h.sources))
+		}
+	})
+}
+
+func (h handWritten) questions(t *testing.T, s *specimen, words policies.Vocabulary) []question {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 1))
+	questions := s.ask(t.Context(), inputs(r, words, s.plan, h.seeds, 100, 3, 3), lenient, strict)
+	return append(questions, s.nearby(t.Context(), words, questions, lenient, strict)...)
+}
+
 // precision counts over the files what a footprint holds and could do without.
 type precision struct {
 	policies, exact, exactButParents atomic.Int64
-	steps, noticed, parents          atomic.Int64
+	weaker, noticed, parents, said   atomic.Int64
 }
 
-// TestWrittenPoliciesDecideByTheirKeysAlone asks each policy about inputs and their
-// neighbors; and then again with less than its footprint, which must be noticed: it
-// shows that the comparison can fail, and that the footprint has nothing to spare.
-func TestWrittenPoliciesDecideByTheirKeysAlone(t *testing.T) {
+// TestWeakerFootprintsAreNoticed compares each policy again with less than its
+// footprint, which must be noticed: it shows that the comparison can fail, and that the
+// footprint has nothing to spare but what the file says.
+func TestWeakerFootprintsAreNoticed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("1,500 footprints")
+	}
 	var sum precision
 	t.Run("each", func(t *testing.T) {
 		eachHandWritten(t, func(t *testing.T, h handWritten) {
 			t.Helper()
-			h.decideByKey(t, &sum)
+			h.weaken(t, &sum)
 		})
 	})
-	t.Logf("of %d policies %d footprints are exact, %d but for parents' bits; of %d places made weaker by one level %d were noticed, %d of the others are parents' bits",
-		sum.policies.Load(), sum.exact.Load(), sum.exactButParents.Load(), sum.steps.Load(), sum.noticed.Load(), sum.parents.Load())
+	t.Logf("of %d policies %d footprints are exact, %d but for parents' bits; of %d weaker footprints %d were noticed; of the others %d lack a parent's bit, %d what a file says is not needed",
+		sum.policies.Load(), sum.exact.Load(), sum.exactButParents.Load(), sum.weaker.Load(), sum.noticed.Load(), sum.parents.Load(), sum.said.Load())
 	if exact := sum.exactButParents.Load(); exact*10 < sum.policies.Load()*9 {
 		t.Errorf("%d of %d footprints are exact, want nine of ten", exact, sum.policies.Load())
 	}
 }
 
-func (h handWritten) decideByKey(t *testing.T, sum *precision) {
+func (h handWritten) weaken(t *testing.T, sum *precision) {
 	t.Helper()
 	s, words := h.specimen(t)
 	if len(s.footprint.Nondeterministic) > 0 {
-		return // two evaluations of one input may differ
+		return
 	}
-	r := rand.New(rand.NewPCG(1, 1))
-	questions := s.ask(t.Context(), inputs(r, words, s.plan, h.seeds, 120, 3, 3), lenient, strict)
-	if v := s.compare(t.Context(), s.plan, questions, lenient, strict); v.fault != "" {
-		t.Fatalf("%s\nfootprint\n%s%s", v.fault, text(s.footprint), source(h.sources))
-	}
-	live := varied(questions, lenient) || varied(questions, strict)
-	if live != (len(s.footprint.Paths) > len(h.inexact)) && live != (len(s.footprint.Paths) > 0) {
-		t.Errorf("the decision depends on the input: %t, with the footprint\n%s%s", live, text(s.footprint), source(h.sources))
-	}
-	spare, parents := h.spare(t, s, words, questions, sum)
+	spare, parents := h.spare(t, s, words, h.questions(t, s, words), sum)
 	sum.policies.Add(1)
 	if len(h.inexact) == 0 {
 		sum.exactButParents.Add(1)
@@ -244,7 +265,6 @@ func (h handWritten) decideByKey(t *testing.T, sum *precision) {
 		said = append(said, e.place)
 	}
 	slices.Sort(said)
-	slices.Sort(spare)
 	if diff := cmp.Diff(said, spare); diff != "" {
 		t.Errorf("what the footprint could do without (-said in the file +found):\n%s%s%s", diff, text(s.footprint), source(h.sources))
 	}
@@ -258,25 +278,24 @@ func (h handWritten) spare(t *testing.T, s *specimen, words policies.Vocabulary,
 	notices := func(plan *Plan) bool { return s.notices(t.Context(), r, words, h.seeds, plan, questions) }
 	for _, w := range s.footprint.weakenings() {
 		name := fmt.Sprint(levelName(w.from), " ", w.place.ref())
-		if i := slices.IndexFunc(h.inexact, func(e excess) bool { return e.place == name }); i >= 0 && len(h.inexact[i].enough) > 0 {
-			if w.to == Nothing && !notices(s.footprint.with(w.place, h.inexact[i].enough)) {
-				spare = append(spare, name)
-			}
-			continue
+		said := slices.IndexFunc(h.inexact, func(e excess) bool { return e.place == name })
+		if said >= 0 && w.to == Nothing && len(h.inexact[said].enough) > 0 && !notices(s.footprint.with(w.place, h.inexact[said].enough)) {
+			spare = append(spare, name)
 		}
-		if !w.step {
-			continue
-		}
-		sum.steps.Add(1)
+		sum.weaker.Add(1)
 		switch {
 		case w.parent && s.compare(t.Context(), w.plan(), questions, lenient, strict).fault == "":
 			parents++
 			sum.parents.Add(1)
 		case notices(w.plan()):
 			sum.noticed.Add(1)
+		case said >= 0:
+			sum.said.Add(1)
+			fallthrough
 		default:
 			spare = append(spare, name)
 		}
 	}
-	return spare, parents
+	slices.Sort(spare)
+	return slices.Compact(spare), parents
 }

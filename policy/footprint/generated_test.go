@@ -51,6 +51,10 @@ func TestRandomPoliciesDecideByTheirKeysAlone(t *testing.T) {
 	t.Log(sum.String())
 }
 
+// maxDisguises is how many inputs that should be one to the plan are made of one: in
+// long runs most pairs are of these.
+const maxDisguises = 120
+
 func number(t *testing.T, name string, otherwise int64) int64 {
 	t.Helper()
 	text := os.Getenv(name)
@@ -64,8 +68,11 @@ func number(t *testing.T, name string, otherwise int64) int64 {
 	return n
 }
 
-// probe writes one policy and compares until it has seen enough pairs, or that the
-// policy has none.
+// maxRounds bounds the search for pairs: a policy that reads everything has none.
+const maxRounds = 40
+
+// probe writes one policy and, if its decision depends on the input, compares until it
+// has seen enough pairs.
 func probe(t *testing.T, sum *tally, seed, n uint64, pairs int64) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -81,28 +88,25 @@ func probe(t *testing.T, sum *tally, seed, n uint64, pairs int64) {
 		return
 	}
 	sum.compiled.Add(1)
+	mode := r.IntN(modes)
+	questions := s.ask(ctx, inputs(r, policy.Vocabulary, s.plan, nil, 20, 4, 4), mode)
+	questions = append(questions, s.nearby(ctx, policy.Vocabulary, questions, mode)...)
+	live := varied(questions, mode)
 	var seen int64
-	isLive := false
-	disguises := 12
-	if pairs > 1000 {
-		disguises = 40
-	}
-	for round := 0; seen < pairs && round < 60; round++ {
-		mode := r.IntN(modes)
-		questions := s.ask(ctx, inputs(r, policy.Vocabulary, s.plan, nil, 12, 3, disguises), mode)
+	for round := 0; round == 0 || live && seen < pairs && round < maxRounds && (seen > 0 || round < 4); round++ {
+		if round > 0 {
+			mode = r.IntN(modes)
+			questions = s.ask(ctx, inputs(r, policy.Vocabulary, s.plan, nil, 12, 3, int(min(12+pairs/20, maxDisguises))), mode)
+		}
 		v := s.compare(ctx, s.plan, questions, mode)
 		if v.fault != "" {
 			t.Errorf("seed %d policy %d: %s\nfootprint %s\n%s", seed, n, v.fault, brief(s.footprint), source(policy.Modules))
 			return
 		}
 		seen += int64(v.pairs)
-		isLive = isLive || varied(questions, mode)
-		if round == 4 && !isLive {
-			break
-		}
 	}
 	sum.pairs.Add(seen)
-	if isLive {
+	if live {
 		sum.live.Add(1)
 		sum.livePairs.Add(seen)
 		if len(s.footprint.Paths) == 1 && len(s.footprint.Paths[0].Ref) == 1 {

@@ -156,6 +156,37 @@ func (s *specimen) ask(ctx context.Context, inputs []ast.Value, modes ...int) []
 	return questions
 }
 
+// Nearby looks at this many answers, and at this many questions with each.
+const (
+	maxAnswers = 8
+	perAnswer  = 3
+)
+
+// nearby asks about the neighbors of the first questions with each answer: a rare answer
+// depends on most.
+func (s *specimen) nearby(ctx context.Context, words policies.Vocabulary, questions []question, modes ...int) []question {
+	answers, seen := map[string]int{}, map[int]bool{}
+	var list []ast.Value
+	for _, q := range questions {
+		answer := q.answers[modes[0]].String()
+		if q.in == nil || answers[answer] == perAnswer || answers[answer] == 0 && len(answers) == maxAnswers {
+			continue
+		}
+		answers[answer]++
+		doc, err := ast.JSON(q.in)
+		if err != nil {
+			continue
+		}
+		for _, near := range words.Neighbors(doc) {
+			if v, err := ast.InterfaceToValue(near); err == nil && !seen[v.Hash()] {
+				seen[v.Hash()] = true
+				list = append(list, v)
+			}
+		}
+	}
+	return s.ask(ctx, list, modes...)
+}
+
 // varied says whether the questions have several answers.
 func varied(questions []question, mode int) bool {
 	return slices.ContainsFunc(questions, func(q question) bool { return !q.answers[mode].equal(questions[0].answers[mode]) })

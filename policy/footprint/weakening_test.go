@@ -14,7 +14,6 @@ type weakening struct {
 	footprint *Footprint
 	place     *place
 	from, to  Level
-	step      bool // to is the next level below from
 	// parent: nothing but whether the place is there is read, and a member of it is read
 	// too. Where that is asked for, the member mostly says it all.
 	parent bool
@@ -27,8 +26,7 @@ func (f *Footprint) weakenings() []weakening {
 	walk = func(p *place) {
 		for to := Nothing; to < p.level; to++ {
 			list = append(list, weakening{
-				footprint: f, place: p, from: p.level, to: to,
-				step: to == p.level-1, parent: p.level == Defined && len(p.children) > 0,
+				footprint: f, place: p, from: p.level, to: to, parent: p.level == Defined && len(p.children) > 0,
 			})
 		}
 		if p.level == Full {
@@ -79,7 +77,7 @@ func (s *specimen) notices(ctx context.Context, r *rand.Rand, words policies.Voc
 	if s.compare(ctx, plan, questions, lenient, strict).fault != "" {
 		return true
 	}
-	for _, n := range []int{40, 120, 360} {
+	for _, n := range []int{30, 90, 270} {
 		more := s.ask(ctx, inputs(r, words, plan, seeds, n, 3, 3), lenient, strict)
 		if s.compare(ctx, plan, more, lenient, strict).fault != "" {
 			return true

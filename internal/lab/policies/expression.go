@@ -171,6 +171,9 @@ func (w *writer) reference() string {
 		return w.pick("data.base.roles[input.u]", "data.base.names.header", "input.r.h[data.base.names.header]", "input.r[data.base.names.member]",
 			"data.pol[input.m].ok", "data.pol.a.ok", "data.other.z", "data.other", "data.other.z.x", "data.base.x")
 	}
+	if n := len(w.documents); n > 4 && !w.one(3) { // the newest lean on the others
+		return w.pick(w.documents[n-4:]...)
+	}
 	return w.pick(w.documents...)
 }
 

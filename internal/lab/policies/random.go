@@ -18,16 +18,11 @@ type Policy struct {
 // other in every way that Rego has. Most compile; the others are to be passed over.
 func Random(r *rand.Rand) Policy {
 	w := &writer{r: r}
-	w.rule("d := %s", w.input())
-	w.documents = append(w.documents, "d", "d"+w.path())
-	for range 2 + r.IntN(5) {
-		if r.IntN(3) == 0 {
-			w.function()
-		} else {
-			w.document()
-		}
+	if r.IntN(2) == 0 {
+		w.chain()
+	} else {
+		w.web()
 	}
-	w.allow()
 	header := "package test\n\n"
 	if w.v2 {
 		header += "import rego.v2\n\n"
@@ -43,6 +38,20 @@ func Random(r *rand.Rand) Policy {
 		Entrypoint: "data.test.allow",
 		Vocabulary: Common(),
 	}
+}
+
+// web writes documents and functions that name any of those before.
+func (w *writer) web() {
+	w.rule("d := %s", w.input())
+	w.documents = append(w.documents, "d", "d"+w.path())
+	for range 2 + w.r.IntN(5) {
+		if w.one(3) {
+			w.function()
+		} else {
+			w.document()
+		}
+	}
+	w.allow()
 }
 
 // Data is the base data of every random policy.
@@ -214,19 +223,26 @@ func (w *writer) function() {
 	w.functions = append(w.functions, function{f, arity})
 }
 
+// allow writes the rules that are asked. They mostly ask for what was written last.
 func (w *writer) allow() {
 	if w.one(3) {
 		w.rule("default allow := %s", w.pick("false", `"a"`))
 	}
-	switch w.r.IntN(5) {
+	last := w.documents[len(w.documents)-1]
+	conditions := func(n int) string { return w.scope(nil, func() string { return w.statements(n) }) }
+	switch w.r.IntN(8) {
 	case 0:
 		w.rule("allow := %s", w.body())
 	case 1:
-		w.rule("allow if { %s }", w.scope(nil, func() string { return w.statements(1) }))
-		w.rule("allow if { %s }", w.scope(nil, func() string { return w.statements(2) }))
+		w.rule("allow if { %s }", conditions(1))
+		w.rule("allow if { %s }", conditions(2))
 	case 2:
 		w.rule("allow := %s else := %s", w.body(), w.body())
+	case 3, 4:
+		w.rule("allow if %s", w.pick(last+` == "a"`, last+".m", "not "+last, "not "+last+".m"))
+	case 5:
+		w.rule("allow := %s", last)
 	default:
-		w.rule("allow if { %s }", w.scope(nil, func() string { return w.statements(1 + w.r.IntN(3)) }))
+		w.rule("allow if { %s }", conditions(1+w.r.IntN(3)))
 	}
 }

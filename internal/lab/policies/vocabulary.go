@@ -131,8 +131,12 @@ func (v Vocabulary) mutateObject(r *rand.Rand, in map[string]any) any {
 	return object
 }
 
-// mutateAt changes the value at a path, or the members below it.
+// mutateAt changes the value at a path, or the members below it; or makes it that of
+// another path, for values are compared with each other.
 func (v Vocabulary) mutateAt(r *rand.Rand, in any, path []any) any {
+	if other, ok := find(in, v.Paths[r.IntN(len(v.Paths))]); ok && r.IntN(4) == 0 {
+		return put(in, path, other)
+	}
 	switch old, ok := find(in, path); {
 	case ok && r.IntN(4) == 0:
 		return without(in, path)
