@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -84,7 +85,7 @@ func decisionOfObject(o ast.Object) (d Decision, bounded bool, err error) {
 	case ast.Null:
 		return d, true, nil
 	case ast.Number:
-		ms, ok := until.Int64()
+		ms, ok := milliseconds(until)
 		if !ok {
 			return Decision{}, false, fmt.Errorf("%w: `valid_until` is %s, want integer milliseconds or null", errResult, until)
 		}
@@ -93,6 +94,19 @@ func decisionOfObject(o ast.Object) (d Decision, bounded bool, err error) {
 	default:
 		return Decision{}, false, fmt.Errorf("%w: `valid_until` is of type %s, want integer milliseconds or null", errResult, ast.ValueName(until))
 	}
+}
+
+// milliseconds reads a whole number however it is written: 1.767225604e12 is one too.
+// Beyond 2^53 a number is no instant that anybody means.
+func milliseconds(n ast.Number) (int64, bool) {
+	if ms, ok := n.Int64(); ok {
+		return ms, true
+	}
+	f, ok := n.Float64()
+	if !ok || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		return 0, false
+	}
+	return int64(f), true
 }
 
 // allowedOf reads `allowed` and `allow`. Where both stand they must agree: a policy
