@@ -28,8 +28,8 @@ build: ## Build ./rolegate
 test: .tools/envoy/.installed-$(ENVOY) ## Run every test, against a real Envoy too
 	go test $(PKG)
 
-race: ## Run every test under the race detector (the first run compiles OPA for minutes)
-	go test -race -timeout 20m $(PKG)
+race: ## Run the tests under the race detector, but for long ones on one goroutine and those of other processes
+	go test -race -short -timeout 20m $(PKG)
 
 lint: .tools/.golangci-lint-$(GOLANGCI_LINT) ## Hold the conventions and who may import whom
 	$(LINT) run $(PKG)
