@@ -57,7 +57,10 @@ golden: ## Rewrite golden files; review the diff like code
 check: ## Run what CI runs
 	.ci/run
 
-soak: ## The long runs: every law 10,000 times, every fuzz test for 10 minutes
+soak: ## The long runs: a million questions, ten million requests and pairs, every mutant, laws 10,000 times, fuzzing
+	ROLEGATE_QUESTIONS=1000000 ROLEGATE_MUTANTS=1000000 go test -count=1 -timeout=6h -v ./internal/lab/world
+	ROLEGATE_REQUESTS=10000000 go test -count=1 -timeout=2h -v ./internal/lab/linear
+	ROLEGATE_PAIRS=10000000 ROLEGATE_POLICIES=5000 go test -count=1 -timeout=6h -v -run=Random ./policy/footprint
 	go test -count=1 -timeout=4h $(call TESTS,'pgregory.net/rapid') -rapid.checks=10000
 	$(MAKE) fuzz TIME=10m
 
