@@ -2,7 +2,6 @@ package footprint
 
 import (
 	"maps"
-	"math"
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -204,7 +203,7 @@ func (a *analysis) rule(r *ast.Rule) {
 	}
 	a.at = r.Location
 	a.body(r, r.Body)
-	a.at, a.order = r.Location, math.MaxInt // the head is evaluated last
+	a.at, a.order = r.Location, len(o.order) // the head is evaluated last
 	if r.Head.Key != nil {
 		a.escape(r, r.Head.Key)
 	}

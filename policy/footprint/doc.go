@@ -11,5 +11,8 @@
 // The analysis works on compiled modules, where calls and references are hoisted.
 // It follows aliases: every variable, function argument and complete rule's value
 // points to a set of places in the input; what is compared, iterated, given to a
-// builtin, put into a literal or returned is read in full.
+// builtin, put into a literal or returned is read in full. So is what a rule gives when
+// it may give several values, one a solution: Rego compares them. A key that can only be
+// one of a few constants leads to those members alone, if it is known before it is used:
+// otherwise the evaluator iterates, and meets errors on its way.
 package footprint

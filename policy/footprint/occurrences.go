@@ -2,6 +2,7 @@ package footprint
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -33,12 +34,27 @@ type occurrences struct {
 type definition struct {
 	term *ast.Term
 	at   int // in the order of the expressions
+	in   *scope
+}
+
+// scope is a body: what is defined in it is known until its end.
+type scope struct {
+	end int // in the order of the expressions
 }
 
 // pair is an equality of two variables.
 type pair struct {
 	expr        *ast.Expr
 	left, right ast.Var
+	in          *scope
+}
+
+// scan is the walk over one rule.
+type scan struct {
+	a     *analysis
+	o     *occurrences
+	open  []*scope // from the outermost to the innermost
+	pairs []pair
 }
 
 func (a *analysis) occurrencesOf(r *ast.Rule) *occurrences {
@@ -49,33 +65,14 @@ func (a *analysis) occurrencesOf(r *ast.Rule) *occurrences {
 	for _, arg := range r.Head.Args {
 		o.bind(arg, r.Location)
 	}
-	var pairs []pair
-	closures := ast.NewGenericVisitor(func(x any) bool {
-		e, ok := x.(*ast.Expr)
-		if !ok {
-			return false
-		}
-		o.order[e] = len(o.order)
-		if every, ok := e.Terms.(*ast.Every); ok {
-			o.element(every, e)
-		}
-		terms, ok := e.Terms.([]*ast.Term)
-		if !ok || len(terms) < 2 {
-			return false
-		}
-		switch {
-		case e.IsEquality() && len(terms) == 3:
-			if p, ok := o.equality(e, terms[1], terms[2]); ok {
-				pairs = append(pairs, p)
-			}
-		case a.hasOutput(terms):
-			o.bind(terms[len(terms)-1], e.Location)
-		}
-		return false
-	})
-	closures.Walk(r.Body)
-	closures.Walk(r.Head)
-	o.settle(pairs)
+	// What the body defines is known in the head, too.
+	s := &scan{a: a, o: o, open: []*scope{{end: math.MaxInt}}}
+	walk := ast.NewBeforeAfterVisitor(s.before, s.after)
+	for _, e := range r.Body {
+		walk.Walk(e)
+	}
+	walk.Walk(r.Head)
+	o.settle(s.pairs)
 	for _, v := range slices.Sorted(maps.Keys(o.binding)) {
 		if o.binding[v] > 1 {
 			o.meeting = append(o.meeting, v)
@@ -100,35 +97,69 @@ func (o *occurrences) bind(t *ast.Term, at *ast.Location) {
 	}
 }
 
-func (o *occurrences) equality(e *ast.Expr, left, right *ast.Term) (pair, bool) {
-	o.bind(left, e.Location)
-	o.bind(right, e.Location)
+// before looks at an expression, or at the beginning of a body.
+func (s *scan) before(x any) (done bool) {
+	switch x := x.(type) {
+	case ast.Body:
+		s.open = append(s.open, &scope{})
+	case *ast.Every:
+		s.open = append(s.open, &scope{})
+		if v, ok := x.Value.Value.(ast.Var); ok {
+			s.o.bind(x.Value, x.Location)
+			s.define(v, ast.NewTerm(ast.Ref{x.Domain, ast.VarTerm(ast.WildcardPrefix)}), len(s.o.order)-1)
+		}
+	case *ast.Expr:
+		s.o.order[x] = len(s.o.order)
+		if terms, ok := x.Terms.([]*ast.Term); ok {
+			s.call(x, terms)
+		}
+	}
+	return false
+}
+
+// after ends a body.
+func (s *scan) after(x any) {
+	switch x.(type) {
+	case ast.Body, *ast.Every:
+		last := len(s.open) - 1
+		s.open[last].end = len(s.o.order)
+		s.open = s.open[:last]
+	}
+}
+
+func (s *scan) call(e *ast.Expr, terms []*ast.Term) {
+	switch {
+	case e.IsEquality() && len(terms) == 3:
+		s.equality(e, terms[1], terms[2])
+	case len(terms) > 1 && s.a.hasOutput(terms):
+		s.o.bind(terms[len(terms)-1], e.Location)
+	}
+}
+
+func (s *scan) equality(e *ast.Expr, left, right *ast.Term) {
+	s.o.bind(left, e.Location)
+	s.o.bind(right, e.Location)
 	l, isLeft := left.Value.(ast.Var)
 	r, isRight := right.Value.(ast.Var)
 	switch {
 	case isLeft && isRight:
-		return pair{e, l, r}, true
+		s.pairs = append(s.pairs, pair{e, l, r, s.open[len(s.open)-1]})
 	case isLeft:
-		o.definitions[l] = definition{right, o.order[e]}
+		s.define(l, right, s.o.order[e])
 	case isRight:
-		o.definitions[r] = definition{left, o.order[e]}
+		s.define(r, left, s.o.order[e])
 	}
-	return pair{}, false
 }
 
-// element counts the variable of an `every` that is bound to the elements.
-func (o *occurrences) element(every *ast.Every, e *ast.Expr) {
-	if v, ok := every.Value.Value.(ast.Var); ok {
-		o.bind(every.Value, e.Location)
-		o.definitions[v] = definition{ast.NewTerm(ast.Ref{every.Domain, ast.VarTerm(ast.WildcardPrefix)}), o.order[e]}
-	}
+func (s *scan) define(v ast.Var, t *ast.Term, at int) {
+	s.o.definitions[v] = definition{t, at, s.open[len(s.open)-1]}
 }
 
 // define answers what a variable is equal to where an expression is evaluated; nil if
-// that is not known there. A variable that is bound only later may be bound by that
-// expression itself, to anything.
+// that is not known there. A variable that is bound only later, or elsewhere, may be
+// bound by that expression itself, to anything.
 func (o *occurrences) define(v ast.Var, at int) *ast.Term {
-	if d, ok := o.definitions[v]; ok && o.binding[v] == 1 && d.at < at {
+	if d, ok := o.definitions[v]; ok && o.binding[v] == 1 && d.at < at && at < d.in.end {
 		return d.term
 	}
 	return nil
@@ -160,18 +191,18 @@ func (o *occurrences) settle(pairs []pair) {
 			}
 			switch {
 			case o.binding[p.left] == 1:
-				o.copy(p.expr, p.left, p.right)
+				o.copy(p, p.left, p.right)
 				again = true
 			case o.binding[p.right] == 1:
-				o.copy(p.expr, p.right, p.left)
+				o.copy(p, p.right, p.left)
 				again = true
 			}
 		}
 	}
 }
 
-func (o *occurrences) copy(e *ast.Expr, to, from ast.Var) {
-	o.copies[e] = to
-	o.definitions[to] = definition{ast.NewTerm(from), o.order[e]}
+func (o *occurrences) copy(p pair, to, from ast.Var) {
+	o.copies[p.expr] = to
+	o.definitions[to] = definition{ast.NewTerm(from), o.order[p.expr], p.in}
 	o.binding[from]--
 }

@@ -40,20 +40,6 @@ func Random(r *rand.Rand) Policy {
 	}
 }
 
-// web writes documents and functions that name any of those before.
-func (w *writer) web() {
-	w.rule("d := %s", w.input())
-	w.documents = append(w.documents, "d", "d"+w.path())
-	for range 2 + w.r.IntN(5) {
-		if w.one(3) {
-			w.function()
-		} else {
-			w.document()
-		}
-	}
-	w.allow()
-}
-
 // Data is the base data of every random policy.
 func Data() map[string]any {
 	return map[string]any{"base": map[string]any{
@@ -143,6 +129,20 @@ func (w *writer) body(args ...string) string {
 		conditions := w.statements(1 + w.r.IntN(2))
 		return w.value() + " if { " + conditions + " }"
 	})
+}
+
+// web writes documents and functions that name any of those before.
+func (w *writer) web() {
+	w.rule("d := %s", w.input())
+	w.documents = append(w.documents, "d", "d"+w.path())
+	for range 2 + w.r.IntN(5) {
+		if w.one(3) {
+			w.function()
+		} else {
+			w.document()
+		}
+	}
+	w.allow()
 }
 
 // document writes a document that later rules may read.
