@@ -19,10 +19,6 @@ const (
 	setBuffer = 64
 )
 
-// maxKeyBytes bounds what one remembered decision may hold: entries are counted, not
-// weighed, and callers choose how long a header is.
-const maxKeyBytes = 16 << 10
-
 // finding is a decision with what says when it may be used again.
 type finding struct {
 	key        string // whole: hashes are never trusted, callers choose header values
@@ -107,10 +103,6 @@ func (m *memory) get(key []byte, generation uint64, now time.Time) (*finding, bo
 // put remembers f if it may be used again. Sets are asynchronous and may be dropped.
 func (m *memory) put(f *finding, now time.Time) {
 	if m.cache == nil || m.skipNegative && f.answer.Effect == Deny {
-		return
-	}
-	if len(f.key) > maxKeyBytes {
-		m.dropped.Add(1)
 		return
 	}
 	life := m.maxAge
