@@ -46,7 +46,7 @@ type scope struct {
 type pair struct {
 	expr        *ast.Expr
 	left, right ast.Var
-	in          *scope
+	in          *scope // nil: it is negated, and says nothing of what they are
 }
 
 // scan is the walk over one rule.
@@ -141,9 +141,14 @@ func (s *scan) equality(e *ast.Expr, left, right *ast.Term) {
 	s.o.bind(right, e.Location)
 	l, isLeft := left.Value.(ast.Var)
 	r, isRight := right.Value.(ast.Var)
+	in := s.open[len(s.open)-1]
+	if e.Negated {
+		in = nil
+	}
 	switch {
 	case isLeft && isRight:
-		s.pairs = append(s.pairs, pair{e, l, r, s.open[len(s.open)-1]})
+		s.pairs = append(s.pairs, pair{e, l, r, in})
+	case in == nil:
 	case isLeft:
 		s.define(l, right, s.o.order[e])
 	case isRight:
@@ -203,6 +208,8 @@ func (o *occurrences) settle(pairs []pair) {
 
 func (o *occurrences) copy(p pair, to, from ast.Var) {
 	o.copies[p.expr] = to
-	o.definitions[to] = definition{ast.NewTerm(from), o.order[p.expr], p.in}
+	if p.in != nil {
+		o.definitions[to] = definition{ast.NewTerm(from), o.order[p.expr], p.in}
+	}
 	o.binding[from]--
 }
