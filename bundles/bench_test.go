@@ -130,8 +130,15 @@ func cpuTime(b *testing.B) time.Duration {
 
 func BenchmarkDecision(b *testing.B) {
 	for _, w := range []world{
-		{100, 50, 30, false}, {1000, 50, 30, false}, {100_000, 50, 30, false}, {1_000_000, 50, 30, false},
-		{1000, 10, 30, false}, {1000, 10_000, 30, false}, {1000, 50, 10, false}, {1000, 50, 1000, false}, {1000, 50, 30, true},
+		{100, 50, 30, false},
+		{1000, 50, 30, false},
+		{100_000, 50, 30, false},
+		{1_000_000, 50, 30, false},
+		{1000, 10, 30, false},
+		{1000, 10_000, 30, false},
+		{1000, 50, 10, false},
+		{1000, 50, 1000, false},
+		{1000, 50, 30, true},
 	} {
 		b.Run(fmt.Sprintf("members=%d/roles=%d/permissions=%d/every-source=%t", w.members, w.roles, w.permissions, w.everySource), func(b *testing.B) {
 			evaluate(b, prepare(b, "data.rolegate.decision", w.data()), ast.MustInterfaceToValue(w.request()))
