@@ -29,9 +29,9 @@ func (w *writer) chain() {
 // link gives what stands at a reference a new name, and answers that.
 func (w *writer) link(at string) string {
 	d, f := w.name("d"), w.name("f")
-	other := w.pick("input.s", "input.r", "input.s", "input.r.h", `{"m": "a"}`)
+	other := w.pick("input.s", "input.r", "input.s", "input.r.h", `{"m": "a"}`, `{"m": input.n}`)
 	condition := w.pick(`input.m == "a"`, "input.n", "not input.k", `input.u != "a"`, "to_number(input.n) > 0", "not "+at+".n", at+".m")
-	switch w.r.IntN(22) {
+	switch w.r.IntN(28) {
 	case 0:
 		w.rule("%s := %s", d, at)
 	case 1:
@@ -74,9 +74,35 @@ func (w *writer) link(at string) string {
 		return w.pick(d+".a", d+"[input.m]")
 	case 20:
 		w.rule("%s(x) := %s[x]\n%s := %s(%s)", f, at, d, f, w.pick(`"m"`, `"h"`, "input.k"))
+	case 21, 22, 23, 24, 25, 26:
+		w.rule("%s := x if { %s }", d, w.keyed(at))
 	default:
 		w.v2 = true
 		w.rule("%s := %s if { %s or %s }", d, at, condition, w.pick("input.u", "not input.m"))
 	}
 	return d
+}
+
+// keyed gives x a member of what stands at a reference, under a key of which something is
+// said, before or after.
+func (w *writer) keyed(at string) string {
+	keys := w.pick(`["m", "h"]`, `["m"]`, `{"h", "x"}`, `data.base.names`, `{"a": "m", "b": "h"}`, `{input.k: "m", "a": "h"}`, `{input.m, "h"}`)
+	said := w.pick(`k == "m"`, `not k == "m"`, `k != "m"`, "k == data.base.names.member", "not k = data.base.names.member", `count([1 | k = "m"]) == 0`)
+	of := w.pick(at, "input.r", "input.s")
+	switch w.r.IntN(7) {
+	case 0:
+		return "some k in " + keys + "; x := " + at + "[k]"
+	case 1:
+		return "some k; " + of + "[k]; " + said + "; x := " + at + "[k]"
+	case 2:
+		return "some k; x := " + at + "[k]; to_number(x) >= 0; " + said
+	case 3:
+		return "k := " + keys + "[" + w.pick("_", "input.k", `"a"`, `"m"`, "0", "1") + "]; x := " + at + "[k]"
+	case 4:
+		return "x := [y | y := " + at + "[k]; to_number(y) >= 0; k = " + w.pick(`"m"`, "data.base.names.member") + "]"
+	case 5:
+		return "some k in " + keys + "; x := [y | y := " + at + "[l]; to_number(y) >= 0; l = k]"
+	default:
+		return "some k in " + keys + "; " + said + "; x := object.get(" + at + ", k, input.s)"
+	}
 }

@@ -73,7 +73,11 @@ func (w *writer) chosenKey() string {
 	k, v := w.name("k"), w.name("v")
 	defer func() { w.vars = append(w.vars, v) }()
 	condition := w.pick(fmt.Sprintf("to_number(%s) >= 0", v), v, fmt.Sprintf("%s != 1", v), "not "+v+".m")
-	switch w.r.IntN(4) {
+	switch w.r.IntN(6) {
+	case 4:
+		return fmt.Sprintf("some %s; %s[%s]; not %s %s %s; %s := %s[%s]; %s", k, w.input(), k, k, w.pick("=", "=="), w.pick(`"m"`, "data.base.names.member"), v, of, k, condition)
+	case 5:
+		return fmt.Sprintf("some %s; %s[%s]; count([1 | %s = \"m\"]) == 0; %s := %s[%s]; %s", k, w.input(), k, k, v, of, k, condition)
 	case 0:
 		return fmt.Sprintf("%s := %s[%s]; %s := %s[%s]; %s", k, keys, w.pick("_", "0", "input.k", `"a"`, `"m"`), v, of, k, condition)
 	case 1:
@@ -206,7 +210,7 @@ func (w *writer) value() string {
 		return w.call()
 	case n < 20:
 		return fmt.Sprintf("object.get(%s, %s, %s)", w.argument(), w.pick(`"m"`, `"h"`, `["h", "x"]`, `"x"`, "input.k", `["r", "m"]`, "data.base.names.member"),
-			w.pick(`"a"`, "{}", `{"x": "a"}`, w.argument()))
+			w.pick(`"a"`, "{}", `{"x": "a"}`, `{"m": input.n}`, w.argument()))
 	case n < 21:
 		return w.builtin()
 	default:
