@@ -2,6 +2,8 @@ package policy
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"time"
 
@@ -19,6 +21,9 @@ type Mismatch struct {
 	Generation uint64
 	Origin     Origin // of the decision that was checked
 	Got, Want  string // reasons: what was decided, and what the whole input gives
+	// Digests of the values that the footprint holds and of both results: they tell which
+	// mismatches are one, and hold nothing of the request that could be read.
+	Question, GotResult, WantResult string
 }
 
 // auditDue says whether this decision is one that is checked.
@@ -52,25 +57,27 @@ func (v View) audit(ctx context.Context, q *query, in Input, d Decision, now tim
 	whole, _ := in.Lookup(ast.Ref{})
 	f, err := v.alone(ctx, q, whole, now)
 	if err != nil {
-		if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
-			return d, nil //nolint:nilerr // there was no time to check; the decision itself was made
+		if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrOverloaded) {
+			return d, nil // there was no time to check; the decision itself was made
 		}
-		return v.distrust(q, d, Decision{Reason: ReasonPolicyError})
+		return v.distrust(q, in, d, Decision{Reason: ReasonPolicyError})
 	}
 	v.engine.counts.audits.Add(1)
 	if d.Result == nil || d.Result.Compare(f.answer.Result) != 0 {
-		return v.distrust(q, d, f.answer)
+		return v.distrust(q, in, d, f.answer)
 	}
 	return d, nil
 }
 
-func (v View) distrust(q *query, got, want Decision) (Decision, error) {
+func (v View) distrust(q *query, in Input, got, want Decision) (Decision, error) {
 	q.distrusted.Store(true)
 	v.engine.counts.mismatches.Add(1)
 	if v.engine.cfg.Mismatch != nil {
 		v.engine.cfg.Mismatch(Mismatch{
 			Entrypoint: q.entrypoint, Generation: v.at.generation, Origin: got.Origin,
 			Got: got.Reason, Want: want.Reason,
+			Question:  digest(v.key(q, q.analysis().plan.Read(in))),
+			GotResult: resultDigest(got), WantResult: resultDigest(want),
 		})
 	}
 	if got.Effect == Deny {
@@ -78,4 +85,20 @@ func (v View) distrust(q *query, got, want Decision) (Decision, error) {
 	}
 	want.Origin = got.Origin
 	return want, nil
+}
+
+// digestBytes is enough to tell any two apart that are ever seen.
+const digestBytes = 8
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:digestBytes])
+}
+
+// resultDigest is "" for a decision without a result.
+func resultDigest(d Decision) string {
+	if d.Result == nil {
+		return ""
+	}
+	return digest([]byte(d.Result.String()))
 }

@@ -13,6 +13,9 @@ import (
 const (
 	defaultEntries = 100_000
 	defaultMaxAge  = 5 * time.Minute
+	// entryBytes is the key that is paid for as one entry. A longer one counts as several,
+	// for callers choose how long the values in it are.
+	entryBytes = 4 << 10
 	// countersPerEntry is what ristretto asks for to tell frequent keys from rare ones.
 	countersPerEntry = 10
 	// setBuffer is ristretto's own advice for BufferItems.
@@ -49,10 +52,24 @@ func (f *finding) holds(now time.Time) bool {
 // memory remembers findings in ristretto. Nothing in it is ever invalidated: the
 // generation stands in key and value, and the clock is compared at every use.
 type memory struct {
-	cache           *ristretto.Cache[[]byte, *finding] // nil: nothing is remembered
-	maxAge          time.Duration
-	skipNegative    bool
-	stored, dropped atomic.Uint64
+	cache        *ristretto.Cache[[]byte, *finding] // nil: nothing is remembered
+	maxAge       time.Duration
+	skipNegative bool
+	counts       memoryCounts
+}
+
+// memoryCounts are what ristretto did with what it was given.
+type memoryCounts struct{ stored, dropped, rejected, evicted atomic.Uint64 }
+
+// MemoryStats are counts of the memory of decisions since the engine was made. Users
+// misread hit ratios without them: a set is asynchronous, and may be dropped or rejected.
+type MemoryStats struct {
+	Stored   uint64 // handed over
+	Dropped  uint64 // not taken, because it was busy
+	Rejected uint64 // of those handed over: turned away for more frequent ones
+	Evicted  uint64 // made room for others, or their time was over
+	Cost     uint64 // what is held now, in entries; a long key counts as several
+	Capacity uint64 // entries at most
 }
 
 func newMemory(cfg Config) (*memory, error) {
@@ -70,10 +87,12 @@ func newMemory(cfg Config) (*memory, error) {
 	first, second := maphash.MakeSeed(), maphash.MakeSeed()
 	c, err := ristretto.NewCache(&ristretto.Config[[]byte, *finding]{
 		NumCounters:        countersPerEntry * entries,
-		MaxCost:            entries, // one each
+		MaxCost:            entries,
 		BufferItems:        setBuffer,
 		IgnoreInternalCost: true,
 		// Its own function makes an interface of every key, which costs an allocation.
+		OnReject: func(*ristretto.Item[*finding]) { m.counts.rejected.Add(1) },
+		OnEvict:  func(*ristretto.Item[*finding]) { m.counts.evicted.Add(1) },
 		KeyToHash: func(key []byte) (hash, conflict uint64) {
 			return maphash.Bytes(first, key), maphash.Bytes(second, key)
 		},
@@ -114,11 +133,26 @@ func (m *memory) put(f *finding, now time.Time) {
 	}
 	// The time to live only frees memory. It is spread, because entries that expire
 	// together stall the goroutine that sets.
-	if m.cache.SetWithTTL([]byte(f.key), f, 1, life-rand.N(life/8+1)) {
-		m.stored.Add(1)
+	if m.cache.SetWithTTL([]byte(f.key), f, f.cost(), life-rand.N(life/8+1)) {
+		m.counts.stored.Add(1)
 	} else {
-		m.dropped.Add(1)
+		m.counts.dropped.Add(1)
 	}
+}
+
+// cost is what a finding takes of the memory, in entries.
+func (f *finding) cost() int64 { return 1 + int64(len(f.key)/entryBytes) }
+
+func (m *memory) stats() MemoryStats {
+	s := MemoryStats{
+		Stored: m.counts.stored.Load(), Dropped: m.counts.dropped.Load(),
+		Rejected: m.counts.rejected.Load(), Evicted: m.counts.evicted.Load(),
+	}
+	if m.cache != nil {
+		s.Capacity = uint64(m.cache.MaxCost())
+		s.Cost = s.Capacity - min(s.Capacity, uint64(max(0, m.cache.RemainingCost())))
+	}
+	return s
 }
 
 func (m *memory) close() {

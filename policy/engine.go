@@ -29,11 +29,20 @@ type Config struct {
 	MaxAge       time.Duration // a decision is remembered at most this long; 0 means 5 minutes
 	SkipNegative bool          // denials are not remembered
 	Timeout      time.Duration // one evaluation; 0 means 150 ms
+	// Concurrency is how many evaluations run at a time; 0 means 4 for each processor.
+	// What finds none of them free waits for QueueWait, 0 means 50 ms, and ends with
+	// [ErrOverloaded]. Answers from memory do not count.
+	Concurrency int
+	QueueWait   time.Duration
 	// AuditEvery makes one decision in this many be evaluated again on the whole input;
 	// 0 means 1,000; below 0: none.
 	AuditEvery int
 	// Mismatch is told of an audit that found a difference; nil: nobody is.
 	Mismatch func(Mismatch)
+	// Overdue is told, from a goroutine of its own, of an evaluation that still runs a
+	// second after its time limit, because it calls what does not notice; nil: nobody is.
+	// It keeps its slot until it ends.
+	Overdue func(entrypoint string)
 }
 
 // ErrNotReady means that no snapshot was installed yet.
@@ -46,6 +55,7 @@ type Engine struct {
 	current atomic.Pointer[installed]
 	install sync.Mutex // orders installs, so that generations only rise
 	memory  *memory
+	slots   *slots
 	flights singleflight.Group
 	running sync.WaitGroup // evaluations; waited for by Close
 	counts  counters
@@ -62,7 +72,20 @@ type installed struct {
 
 // counters of an engine, since it was made.
 type counters struct {
-	hits, misses, waits, bypassed, asked, audits, mismatches atomic.Uint64
+	hits, misses, waits, asked, audits, mismatches atomic.Uint64
+	clock, nondeterministic, distrusted            atomic.Uint64 // bypassed, by reason
+}
+
+// bypass counts a decision that may not be remembered.
+func (c *counters) bypass(label string) {
+	switch label {
+	case BypassClock:
+		c.clock.Add(1)
+	case BypassAudit:
+		c.distrusted.Add(1)
+	default:
+		c.nondeterministic.Add(1)
+	}
 }
 
 // Stats are counts since the engine was made.
@@ -71,10 +94,14 @@ type Stats struct {
 	Misses     uint64 // evaluated, could have been remembered
 	Waits      uint64 // answered by another caller's evaluation
 	Bypassed   uint64 // evaluated, may not be remembered
-	Stored     uint64 // accepted by the cache
-	Dropped    uint64 // not accepted by the cache
 	Audits     uint64 // decided again on the whole input
 	Mismatches uint64 // of those, how many differed; must stay 0
+	Shed       uint64 // not evaluated: too many were
+	Overdue    uint64 // evaluations that ran on for a second after their time limit
+	Running    uint64 // evaluations now
+	// BypassedBy is Bypassed by label, those of [Reuse] and [BypassAudit].
+	BypassedBy map[string]uint64
+	Memory     MemoryStats
 }
 
 // NewEngine makes an engine without a snapshot: it denies until the first Install.
@@ -90,7 +117,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{cfg: cfg, memory: m, eval: (*Snapshot).eval}, nil
+	return &Engine{cfg: cfg, memory: m, slots: newSlots(cfg), eval: (*Snapshot).eval}, nil
 }
 
 // Close waits for running evaluations and ends the cache. Nothing may be asked
@@ -119,11 +146,20 @@ func (e *Engine) Install(s *Snapshot) uint64 {
 
 // Stats answers the counts.
 func (e *Engine) Stats() Stats {
-	return Stats{
-		Hits: e.counts.hits.Load(), Misses: e.counts.misses.Load(), Waits: e.counts.waits.Load(),
-		Bypassed: e.counts.bypassed.Load(), Stored: e.memory.stored.Load(), Dropped: e.memory.dropped.Load(),
-		Audits: e.counts.audits.Load(), Mismatches: e.counts.mismatches.Load(),
+	c := &e.counts
+	by := map[string]uint64{
+		BypassClock: c.clock.Load(), BypassNondeterministic: c.nondeterministic.Load(), BypassAudit: c.distrusted.Load(),
 	}
+	s := Stats{
+		Hits: c.hits.Load(), Misses: c.misses.Load(), Waits: c.waits.Load(),
+		Audits: c.audits.Load(), Mismatches: c.mismatches.Load(),
+		Shed: e.slots.shed.Load(), Overdue: e.slots.overdue.Load(), Running: uint64(len(e.slots.free)),
+		BypassedBy: by, Memory: e.memory.stats(),
+	}
+	for _, n := range by {
+		s.Bypassed += n
+	}
+	return s
 }
 
 // View is one snapshot, pinned for one request: identity, routes and the decision
@@ -199,7 +235,10 @@ func (v View) Decide(ctx context.Context, entrypoint string, in Input, now time.
 	d, err := v.decide(ctx, entrypoint, in, now.Round(0)) // the wall clock alone: it may step back
 	if err != nil {
 		d = Decision{Reason: ReasonPolicyError, Origin: d.Origin}
-		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		switch {
+		case errors.Is(err, ErrOverloaded):
+			d.Reason = ReasonOverloaded
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 			d.Reason = ReasonTimeout
 		}
 	}
@@ -213,7 +252,7 @@ func (v View) decide(ctx context.Context, entrypoint string, in Input, now time.
 		return Decision{}, err
 	}
 	if q.distrusted.Load() {
-		v.engine.counts.bypassed.Add(1)
+		v.engine.counts.bypass(BypassAudit)
 		whole, _ := in.Lookup(ast.Ref{})
 		f, err := v.alone(ctx, q, whole, now)
 		return f.decision(OriginBypass), err
@@ -241,7 +280,7 @@ func (v View) answer(ctx context.Context, q *query, values []footprint.Value, no
 		if err := ctx.Err(); err != nil {
 			return Decision{}, err // nobody waits for this answer any more
 		}
-		v.engine.counts.bypassed.Add(1)
+		v.engine.counts.bypass(a.reuse.Label)
 		f, err := v.alone(ctx, q, a.plan.Build(values), now)
 		return f.decision(OriginBypass), err
 	}
@@ -275,7 +314,7 @@ func (v View) miss(ctx context.Context, q *query, key string, doc ast.Value, now
 	v.engine.running.Add(1)
 	done := v.engine.flights.DoChan(key, func() (any, error) {
 		leader = true
-		return v.evaluate(ctx, q, key, doc, now)
+		return v.evaluate(context.WithoutCancel(ctx), q, key, doc, now) // for whoever else waits
 	})
 	select {
 	case <-ctx.Done():
@@ -291,6 +330,9 @@ func (v View) miss(ctx context.Context, q *query, key string, doc ast.Value, now
 			v.engine.counts.misses.Add(1)
 			f, _ := r.Val.(*finding)
 			return f.decision(OriginMiss), r.Err
+		}
+		if errors.Is(r.Err, ErrOverloaded) {
+			return Decision{Origin: OriginWait}, r.Err // to wait once more would be no better
 		}
 		if f, ok := r.Val.(*finding); ok && r.Err == nil && f.holds(now) {
 			v.engine.counts.waits.Add(1)
@@ -321,11 +363,17 @@ func (v View) alone(ctx context.Context, q *query, doc ast.Value, now time.Time)
 	}
 }
 
-// evaluate asks Rego, on a context that outlives the caller, and remembers the
-// answer under key if it may be reused. An empty key is never remembered.
+// evaluate asks Rego, when it is its turn, on a context that outlives the caller, and
+// remembers the answer under key if it may be reused. An empty key is never remembered.
 func (v View) evaluate(ctx context.Context, q *query, key string, doc ast.Value, now time.Time) (*finding, error) {
+	if err := v.engine.slots.take(ctx); err != nil {
+		return nil, err
+	}
+	defer v.engine.slots.give()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.engine.cfg.Timeout)
 	defer cancel()
+	defer time.AfterFunc(v.engine.cfg.Timeout+overdueAfter, func() { v.engine.overdue(q.entrypoint) }).Stop()
+	growStack()
 	value, err := v.engine.eval(v.at.Snapshot, ctx, q, doc, now)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -343,6 +391,27 @@ func (v View) evaluate(ctx context.Context, q *query, key string, doc ast.Value,
 		v.engine.memory.put(f, now)
 	}
 	return f, nil
+}
+
+// overdue tells of an evaluation that does not end.
+func (e *Engine) overdue(entrypoint string) {
+	e.slots.overdue.Add(1)
+	if e.cfg.Overdue != nil {
+		e.cfg.Overdue(entrypoint)
+	}
+}
+
+// Bypass is why no answer to what requests ask is remembered now, as a label; "" when
+// answers are. See [Reuse].
+func (v View) Bypass() string {
+	switch {
+	case v.at == nil || v.at.asked == nil:
+		return ""
+	case v.at.asked.distrusted.Load():
+		return BypassAudit
+	default:
+		return v.at.asked.analysis().reuse.Label
+	}
 }
 
 // Eval answers an entry point's whole value on the whole input, evaluated now and

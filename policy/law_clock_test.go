@@ -96,7 +96,7 @@ decision := {"allow": time.now_ns() < 5000000000, "valid_until": null}`)
 			t.Errorf("at %d: got %s %s, %v, want allow: %t, bypass", ms, d.Origin, d.Effect, err, want)
 		}
 	}
-	if s := e.Stats(); s.Stored != 0 || s.Bypassed != 5 {
+	if s := e.Stats(); s.Memory.Stored != 0 || s.Bypassed != 5 {
 		t.Errorf("got %+v, want 5 bypassed and nothing stored", s)
 	}
 }

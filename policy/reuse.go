@@ -9,10 +9,17 @@ import (
 	"github.com/rolegate/rolegate/policy/footprint"
 )
 
+// Labels of why an answer is not remembered.
+const (
+	BypassClock            = "clock"            // the policy reads it and promises no bound
+	BypassNondeterministic = "nondeterministic" // the policy calls what is no function of input and data
+	BypassAudit            = "audit"            // an audit found another answer in this generation
+)
+
 // Reuse says whether an entry point's answers may be remembered.
 type Reuse struct {
 	Bypass string        // why not; "" when they may
-	Label  string        // the same as a metric label: nondeterministic or clock; "" when they may
+	Label  string        // the same as a metric label: [BypassClock] or [BypassNondeterministic]; "" when they may
 	At     *ast.Location // the Rego that is the reason; may be nil
 	Clock  bool          // it reads the clock: an answer that does not say how long it holds is not remembered
 }

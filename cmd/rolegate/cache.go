@@ -133,6 +133,9 @@ func (p *program) showCache(s cacheStats) error {
 	}
 	row("stored", s.Stored, "handed to memory and accepted")
 	row("dropped", s.Dropped, "handed to memory while it was busy")
+	row("rejected", s.Rejected, "of the stored, turned away for more frequent ones")
+	row("evicted", s.Evicted, "made room for others, or their time was over")
+	row("held", s.Cost, fmt.Sprintf("entries, of %d; a long key counts as several", s.Capacity))
 	row("audits", s.Audits, "decided again on the whole input")
 	row("mismatches", s.Mismatches, "of those, which differed: must stay 0")
 	if err := w.Flush(); err != nil {
@@ -140,7 +143,7 @@ func (p *program) showCache(s cacheStats) error {
 	}
 	if s.NotRemembered != "" {
 		fmt.Fprintf(p.stdout, "%s nothing is remembered now: %s", c.yellow("note:"), bypassText(s.NotRemembered))
-		if s.NotRemembered != "audit" {
+		if s.NotRemembered != policy.BypassAudit {
 			fmt.Fprint(p.stdout, "; `rolegate footprint` names the line")
 		}
 		fmt.Fprintln(p.stdout)
@@ -154,25 +157,13 @@ func (p *program) showCache(s cacheStats) error {
 // bypassText says what a label means; "" of an unknown one.
 func bypassText(label string) string {
 	switch label {
-	case "clock":
+	case policy.BypassClock:
 		return "the policy reads the clock and does not say how long its answer holds"
-	case "nondeterministic":
+	case policy.BypassNondeterministic:
 		return "the policy calls what is no function of its input and data"
-	case "audit":
+	case policy.BypassAudit:
 		return "an audit found another answer, until the next generation"
-	case "other":
-		return "while the reason changed"
 	default:
 		return ""
 	}
-}
-
-// notRemembered is the label of why no decision of a snapshot may be remembered; ""
-// when they may.
-func notRemembered(s *policy.Snapshot) string {
-	_, reuse, err := s.Footprint(context.Background(), s.Entrypoint())
-	if err != nil {
-		return "" // then it cannot be asked either
-	}
-	return reuse.Label
 }

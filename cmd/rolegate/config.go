@@ -21,6 +21,7 @@ import (
 type config struct {
 	Loader      loader.Config      `yaml:"loader"`
 	Cache       cacheConfig        `yaml:"cache"`
+	Evaluations evaluationsConfig  `yaml:"evaluations"`
 	Identity    identity.Config    `yaml:"identity"`
 	Gate        proxy.Config       `yaml:"gate"`
 	GRPC        extauthz.Config    `yaml:"grpc"`
@@ -38,6 +39,13 @@ type cacheConfig struct {
 	// AuditEvery makes one decision in this many be evaluated again on the whole
 	// request; 0 means 1,000; below 0: none.
 	AuditEvery int `yaml:"audit_every"`
+}
+
+// evaluationsConfig bounds the work of an overloaded server. What memory answers is not
+// bounded.
+type evaluationsConfig struct {
+	Concurrency int           `yaml:"concurrency"` // evaluations at a time; 0 means 4 for each processor
+	QueueWait   time.Duration `yaml:"queue_wait"`  // for one of them to end, before a request is refused; 0 means 50 ms
 }
 
 // logConfig is what the program says of itself, on stderr.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -90,7 +91,6 @@ type server struct {
 	build     telemetry.Build
 	started   time.Time
 	suspect   atomic.Uint64 // generation in which an audit last differed
-	bypasses  telemetry.Reasons
 	log       *zap.Logger
 }
 
@@ -118,6 +118,7 @@ func (p *program) newServer(cfg config, log *zap.Logger) (*server, error) {
 	if s.engine, err = policy.NewEngine(policy.Config{
 		Entries: cfg.Cache.Entries, MaxAge: cfg.Cache.MaxAge, SkipNegative: !cfg.Cache.Negative,
 		Timeout: cfg.Cache.Timeout, AuditEvery: cfg.Cache.AuditEvery, Mismatch: s.mismatch,
+		Concurrency: cfg.Evaluations.Concurrency, QueueWait: cfg.Evaluations.QueueWait, Overdue: s.overdue,
 	}); err != nil {
 		return nil, err
 	}
@@ -145,7 +146,6 @@ func (s *server) close() { s.engine.Close() }
 // install makes a snapshot the one that answers; with the first, Envoy may come.
 func (s *server) install(snapshot *policy.Snapshot) uint64 {
 	generation := s.engine.Install(snapshot)
-	s.bypasses.Because(notRemembered(snapshot), s.engine.Stats().Bypassed)
 	s.envoy.SetReady(true)
 	return generation
 }
@@ -153,15 +153,19 @@ func (s *server) install(snapshot *policy.Snapshot) uint64 {
 // mismatch is told of an audit that differed: the footprint of a policy is wrong.
 func (s *server) mismatch(m policy.Mismatch) {
 	s.suspect.Store(m.Generation)
-	if now := s.engine.View(); now.Generation() == m.Generation && now.Entrypoint() == m.Entrypoint {
-		s.bypasses.Because("audit", s.engine.Stats().Bypassed)
-	}
 	s.log.Error("an audit found another answer: report this; nothing is remembered until the next generation",
 		zap.String("entrypoint", m.Entrypoint), zap.Uint64("generation", m.Generation),
-		zap.String("source", string(m.Origin)),
+		zap.String("source", string(m.Origin)), zap.String("question", m.Question),
+		zap.String("got_result", m.GotResult), zap.String("want_result", m.WantResult),
 		// A policy's own reason may hold values of the request.
 		zap.String("got", policy.Decision{Reason: m.Got}.ReasonLabel()),
 		zap.String("want", policy.Decision{Reason: m.Want}.ReasonLabel()))
+}
+
+// overdue is told of an evaluation that does not end.
+func (s *server) overdue(entrypoint string) {
+	s.log.Error("an evaluation still runs a second after its time limit: the policy calls what cannot be interrupted",
+		zap.String("entrypoint", entrypoint))
 }
 
 // listen opens every listener, so that what is wrong with one ends the program
@@ -213,21 +217,28 @@ func (s *server) run(ctx context.Context) error {
 func (s *server) reading() telemetry.Engine {
 	n := s.engine.Stats()
 	return telemetry.Engine{
-		Hits: n.Hits, Misses: n.Misses, Waits: n.Waits, Bypassed: n.Bypassed, Stored: n.Stored, Dropped: n.Dropped,
-		Audits: n.Audits, Mismatches: n.Mismatches, BypassedBy: s.bypasses.Split(n.Bypassed),
+		Hits: n.Hits, Misses: n.Misses, Waits: n.Waits, Bypassed: n.Bypassed, BypassedBy: n.BypassedBy,
+		Stored: n.Memory.Stored, Dropped: n.Memory.Dropped, Rejected: n.Memory.Rejected, Evicted: n.Memory.Evicted,
+		Cost: n.Memory.Cost, Capacity: n.Memory.Capacity,
+		Audits: n.Audits, Mismatches: n.Mismatches, Shed: n.Shed, Overdue: n.Overdue, Running: n.Running,
 	}
 }
 
 // status is what operators are told.
 func (s *server) status() admin.Status {
-	now, generation, n := s.loader.Status(), s.engine.View().Generation(), s.engine.Stats()
+	now, view, n := s.loader.Status(), s.engine.View(), s.engine.Stats()
+	generation := view.Generation()
+	maps.DeleteFunc(n.BypassedBy, func(_ string, n uint64) bool { return n == 0 })
 	return admin.Status{
 		Degraded:   now.Degraded || generation > 0 && s.suspect.Load() == generation,
 		Generation: generation, Started: s.started, Build: s.build, Loader: now,
 		Cache: admin.Cache{
-			Hits: n.Hits, Misses: n.Misses, Waits: n.Waits, Bypassed: n.Bypassed, Stored: n.Stored, Dropped: n.Dropped,
+			Hits: n.Hits, Misses: n.Misses, Waits: n.Waits,
+			Bypassed: n.Bypassed, BypassedBy: n.BypassedBy, NotRemembered: view.Bypass(),
+			Stored: n.Memory.Stored, Dropped: n.Memory.Dropped, Rejected: n.Memory.Rejected, Evicted: n.Memory.Evicted,
+			Cost: n.Memory.Cost, Capacity: n.Memory.Capacity,
 			Audits: n.Audits, Mismatches: n.Mismatches,
-			BypassedBy: s.bypasses.Split(n.Bypassed), NotRemembered: s.bypasses.Current(),
 		},
+		Evaluations: admin.Evaluations{Running: n.Running, Shed: n.Shed, Overdue: n.Overdue},
 	}
 }

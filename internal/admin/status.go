@@ -26,6 +26,7 @@ type Status struct {
 	Build         any           `json:"build"`
 	Loader        loader.Status `json:"loader"`
 	Cache         Cache         `json:"cache"`
+	Evaluations   Evaluations   `json:"evaluations"`
 }
 
 // Cache is what became of questions and decisions since the start.
@@ -40,12 +41,23 @@ type Cache struct {
 	// they are.
 	NotRemembered string `json:"not_remembered,omitempty"`
 
-	Stored  uint64 `json:"stored"`
-	Dropped uint64 `json:"dropped"`
+	Stored   uint64 `json:"stored"`   // handed to memory
+	Dropped  uint64 `json:"dropped"`  // handed over while it was busy
+	Rejected uint64 `json:"rejected"` // of the stored, turned away for more frequent ones
+	Evicted  uint64 `json:"evicted"`
+	Cost     uint64 `json:"cost"`     // entries held now
+	Capacity uint64 `json:"capacity"` // entries at most
 	// Audits are decisions that were evaluated again on the whole input; Mismatches, of
 	// those, which differed: must stay 0.
 	Audits     uint64 `json:"audits"`
 	Mismatches uint64 `json:"audit_mismatches"`
+}
+
+// Evaluations is what runs when memory does not answer.
+type Evaluations struct {
+	Running uint64 `json:"running"`
+	Shed    uint64 `json:"shed"`    // refused, because too many were running
+	Overdue uint64 `json:"overdue"` // ran on for a second after their time limit
 }
 
 func (s *Server) statusPage(w http.ResponseWriter, _ *http.Request) {

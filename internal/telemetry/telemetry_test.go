@@ -49,7 +49,7 @@ rolegate_build_info{go="g",opa="o",revision="r",version="v1"} 1
 
 func TestEngine(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
-	now := telemetry.Engine{Hits: 1, Misses: 2, Waits: 3, Bypassed: 4, Stored: 5, Dropped: 6, Audits: 8, Mismatches: 9, BypassedBy: map[string]uint64{"clock": 3, "audit": 1}}
+	now := telemetry.Engine{Hits: 1, Misses: 2, Waits: 3, Bypassed: 4, Stored: 5, Dropped: 6, Rejected: 10, Evicted: 11, Cost: 12, Capacity: 13, Shed: 14, Overdue: 15, Running: 16, Audits: 8, Mismatches: 9, BypassedBy: map[string]uint64{"clock": 3, "audit": 1}}
 	if err := telemetry.RegisterEngine(reg, func() telemetry.Engine { return now }); err != nil {
 		t.Fatal(err)
 	}
@@ -64,16 +64,35 @@ rolegate_cache_audits_total 8
 # TYPE rolegate_cache_bypass_total counter
 rolegate_cache_bypass_total{reason="audit"} 1
 rolegate_cache_bypass_total{reason="clock"} 3
+# HELP rolegate_cache_capacity Entries that the cache can hold.
+# TYPE rolegate_cache_capacity gauge
+rolegate_cache_capacity 13
+# HELP rolegate_cache_cost Entries that the cache holds; a decision with a long key counts as several.
+# TYPE rolegate_cache_cost gauge
+rolegate_cache_cost 12
+# HELP rolegate_cache_evictions_total Decisions that left the cache: for others, or because their time was over.
+# TYPE rolegate_cache_evictions_total counter
+rolegate_cache_evictions_total 11
 # HELP rolegate_cache_requests_total Questions to the decision cache: hit (answered from it), miss (evaluated), wait (answered by another request's evaluation), bypass (may not be remembered).
 # TYPE rolegate_cache_requests_total counter
 rolegate_cache_requests_total{result="bypass"} 4
 rolegate_cache_requests_total{result="hit"} 1
 rolegate_cache_requests_total{result="miss"} 2
 rolegate_cache_requests_total{result="wait"} 3
-# HELP rolegate_cache_sets_total Decisions handed to the cache: accepted, or dropped because it was busy. An accepted one may still be turned away for a more frequent one.
+# HELP rolegate_cache_sets_total Decisions handed to the cache: accepted, or dropped because it was busy; and, of the accepted, those it then rejected for more frequent ones.
 # TYPE rolegate_cache_sets_total counter
 rolegate_cache_sets_total{result="accepted"} 5
 rolegate_cache_sets_total{result="dropped"} 6
+rolegate_cache_sets_total{result="rejected"} 10
+# HELP rolegate_evaluations_overdue_total Evaluations that still ran a second after their time limit.
+# TYPE rolegate_evaluations_overdue_total counter
+rolegate_evaluations_overdue_total 15
+# HELP rolegate_evaluations_running Evaluations that run now.
+# TYPE rolegate_evaluations_running gauge
+rolegate_evaluations_running 16
+# HELP rolegate_evaluations_shed_total Questions that were refused because too many evaluations were running.
+# TYPE rolegate_evaluations_shed_total counter
+rolegate_evaluations_shed_total 14
 `
 	if diff := cmp.Diff(want[1:], scrape(t, reg)); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)

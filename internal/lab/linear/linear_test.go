@@ -64,7 +64,7 @@ func judge(t *testing.T, e *policy.Engine, r linear.Report) {
 	t.Logf("%d requests in %v, %d generations, %d requests across an install, %d late, %d violations",
 		r.Requests, r.Took.Round(time.Millisecond), r.Installs, r.Overlapped, r.Late, r.Violations)
 	t.Logf("%d hits, %d misses, %d waits, %d stored, %d dropped, %d audits, %d mismatches: hit ratio %.4f",
-		s.Hits, s.Misses, s.Waits, s.Stored, s.Dropped, s.Audits, s.Mismatches, float64(s.Hits)/float64(max(1, s.Hits+s.Misses+s.Waits)))
+		s.Hits, s.Misses, s.Waits, s.Memory.Stored, s.Memory.Dropped, s.Audits, s.Mismatches, float64(s.Hits)/float64(max(1, s.Hits+s.Misses+s.Waits)))
 	for _, text := range r.Shown {
 		t.Error(text)
 	}
