@@ -11,18 +11,18 @@ func n16Holds(condition any, attrs map[string]any) bool {
 	return n16WellFormed(condition) && n16True(condition, attrs)
 }
 
-// N16, definitions: a condition has a known op and all its parts. Paths are JSON pointers and begin
-// with a slash; not holds one condition.
+// N16, definitions: a condition has a known op and all its parts. Paths are JSON pointers: they begin with a
+// slash, and know ~0 and ~1 and no other escape; what is compared with is a text, a number or a truth;
+// not holds one condition.
 func n16WellFormed(condition any) bool {
 	op, _ := textField(condition, "op")
-	path, _ := textField(condition, "p")
 	of, _ := field(condition, "of")
 	switch op {
 	case "eq", "co", "sw", "lt", "le", "gt", "ge":
-		_, value := field(condition, "v")
-		return value && strings.HasPrefix(path, "/")
+		value, _ := field(condition, "v")
+		return n16Scalar(value) && n16Pointer(condition)
 	case "pr":
-		return strings.HasPrefix(path, "/")
+		return n16Pointer(condition)
 	case "and", "or":
 		parts, ok := of.([]any)
 		for _, part := range parts {
@@ -35,6 +35,22 @@ func n16WellFormed(condition any) bool {
 		return true
 	default:
 		return false
+	}
+}
+
+func n16Pointer(condition any) bool {
+	path, _ := textField(condition, "p")
+	plain := strings.ReplaceAll(strings.ReplaceAll(path, "~0", ""), "~1", "")
+	return strings.HasPrefix(path, "/") && !strings.Contains(plain, "~")
+}
+
+func n16Scalar(value any) bool {
+	switch value.(type) {
+	case string, bool:
+		return true
+	default:
+		_, ok := number(value)
+		return ok
 	}
 }
 

@@ -43,7 +43,7 @@ func (w *World) record(d dice, node, principal string) map[string]any {
 	if d.chance(50) {
 		record["email"] = pick(d, emails()...)
 	}
-	if d.chance(60) {
+	if d.chance(80) {
 		record["attrs"] = attributes(d)
 	}
 	if d.chance(30) {
@@ -106,30 +106,30 @@ func registrations(d dice) map[string]any {
 func attributes(d dice) map[string]any {
 	attrs := map[string]any{}
 	for _, name := range []string{"org", "n", "flag", "many", "", "odd~1"} {
-		if d.chance(60) {
-			attrs[name] = attribute(d)
+		if d.chance(70) {
+			attrs[name] = attribute(d, name)
 		}
 	}
 	if d.chance(50) {
-		attrs["nested"] = map[string]any{"a/b": attribute(d), "m~n": attribute(d)}
+		attrs["nested"] = map[string]any{"a/b": attribute(d, "org"), "m~n": attribute(d, "org")}
 	}
 	return attrs
 }
 
-func attribute(d dice) any {
-	switch d.IntN(12) {
-	case 0:
-		return nil
-	case 1:
-		return map[string]any{}
-	case 2:
-		return []any{}
-	case 3:
-		return []any{nil, pick(d, operands()...), pick(d, operands()...)}
-	case 4:
-		return []any{"support", "Sales"}
+// attribute is a value that conditions on the name are about, or any other.
+func attribute(d dice, name string) any {
+	if d.chance(25) {
+		return pick[any](d, nil, map[string]any{}, []any{}, []any{nil, pick(d, operands()...)}, pick(d, operands()...))
+	}
+	switch name {
+	case "n":
+		return pick(d, numbers()...)
+	case "flag":
+		return d.chance(50)
+	case "many":
+		return []any{pick(d, words()...), pick(d, words()...), pick(d, numbers()...)}
 	default:
-		return pick(d, operands()...)
+		return pick(d, words()...)
 	}
 }
 

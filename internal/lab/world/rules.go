@@ -1,6 +1,9 @@
 package world
 
-import "slices"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // facts are keys of implicit rules. The parts around | and = are chosen so that different facts of
 // different sessions spell the same text; domains in upper case never match.
@@ -31,7 +34,7 @@ func (w *World) growRules(d dice) {
 		if d.chance(55) {
 			tenant["implicit"] = w.implicit(d, node)
 		}
-		if d.chance(35) {
+		if d.chance(50) {
 			tenant["conditional_roles"] = w.conditional(d, node)
 		}
 	}
@@ -110,8 +113,8 @@ func (w *World) implicit(d dice, node string) map[string]any {
 
 func (w *World) conditional(d dice, node string) map[string]any {
 	conditions := map[string]any{}
-	for range 1 + d.IntN(2) {
-		conditions[w.ruleRole(d, node)] = condition(d, d.IntN(5))
+	for range 1 + d.IntN(3) {
+		conditions[w.ruleRole(d, node)] = condition(d, max(0, d.IntN(8)-3))
 	}
 	if d.chance(10) {
 		conditions[w.ruleRole(d, node)] = negations(d, 4+d.IntN(9))
@@ -160,19 +163,37 @@ func conditions(d dice, depth int) []any {
 	return parts
 }
 
+// leaf compares mostly what has the type of the attribute: other types only ever disagree.
 func leaf(d dice) map[string]any {
-	switch d.IntN(10) {
+	switch d.IntN(12) {
 	case 0:
 		return map[string]any{"op": "pr", "p": pick(d, pointers()...)}
 	case 1:
 		return map[string]any{"op": pick(d, "true", "false")}
+	case 2, 3:
+		return comparison(d, pick(d, pointers()...), operands())
+	case 4, 5, 6:
+		return comparison(d, "/n", numbers())
+	case 7:
+		return comparison(d, "/flag", []any{true, false})
 	default:
-		return map[string]any{
-			"op": pick(d, "eq", "eq", "co", "sw", "lt", "le", "gt", "ge"),
-			"p":  pick(d, pointers()...),
-			"v":  pick(d, operands()...),
-		}
+		return comparison(d, pick(d, "/org", "/org", "/many", "/nested/a~1b", "/nested/m~0n"), words())
 	}
+}
+
+func comparison(d dice, path string, operands []any) map[string]any {
+	return map[string]any{
+		"op": pick(d, "eq", "eq", "co", "sw", "lt", "le", "gt", "ge"), "p": path, "v": pick(d, operands...),
+	}
+}
+
+// words and numbers are few, so that order, equality and parts are each met often.
+func words() []any {
+	return []any{"sales", "SALES", "sale", "Sal", "les", "", "straße", "support"}
+}
+
+func numbers() []any {
+	return []any{number(6), number(7), number(8), json.Number("7.0"), json.Number("7.5"), number(0), number(-7)}
 }
 
 // malformed is a condition with an unknown op or a missing part.
@@ -187,6 +208,15 @@ func malformed(d dice) map[string]any {
 		map[string]any{"op": "and"},
 		map[string]any{"op": "or"},
 		map[string]any{"op": "not"},
+		map[string]any{"op": "not", "of": []any{map[string]any{"op": "false"}}},
+		map[string]any{"op": "and", "of": map[string]any{"op": "true"}},
+		map[string]any{"op": "or", "of": []any{"true"}},
+		map[string]any{"op": "eq", "p": "/org", "v": []any{"sales"}},
+		map[string]any{"op": "eq", "p": "/org", "v": nil},
+		map[string]any{"op": "eq", "p": "/org~2", "v": "sales"},
+		map[string]any{"op": "sw", "p": "/~", "v": ""},
+		map[string]any{"op": "co", "p": []any{"/org"}, "v": "sales"},
+		map[string]any{"op": nil, "p": "/org", "v": "sales"},
 		map[string]any{"p": "/org", "v": "sales"},
 		map[string]any{},
 	)
