@@ -32,10 +32,26 @@ type Headers interface {
 	Values(name string) []string
 }
 
+// Metadata answers a value that a filter before this server noted of the request (the
+// payload of a token that it verified, say), by the filter's namespace and the value's
+// key. An error means that it is there and cannot be read: that is never "not there".
+// Its text, a word or a few, holds nothing of the value.
+type Metadata interface {
+	Metadata(namespace, key string) (v ast.Value, found bool, err error)
+}
+
 // Credentials is what identity may read of a request.
 type Credentials struct {
 	Headers   Headers // never nil
 	Principal string  // of the peer's certificate as Envoy verified it; "" when it has none
+	// Path is the request's target as sent, undecoded: tokens may stand in its query.
+	// The gate has refused every target that has no one reading.
+	Path string
+	// Socket is the unix socket that the peer came in by, its path; "" when it came by
+	// the network, or when the surface cannot know.
+	Socket string
+	// Metadata is nil where the surface has none.
+	Metadata Metadata
 }
 
 // Inbound is one request, whatever surface it came in by.

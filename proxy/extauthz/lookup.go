@@ -50,6 +50,19 @@ func (r rest) Lookup(path ast.Ref) (ast.Value, bool, error) {
 	}
 }
 
+// Metadata implements [proxy.Metadata].
+func (r rest) Metadata(namespace, key string) (ast.Value, bool, error) {
+	return metadataOf(r, namespace, key)
+}
+
+// metadataOf is what a filter noted, as a policy would read it.
+func metadataOf(r proxy.Rest, namespace, key string) (ast.Value, bool, error) {
+	return r.Lookup(ast.Ref{
+		ast.InternedTerm("attributes"), ast.InternedTerm("metadataContext"), ast.InternedTerm("filterMetadata"),
+		ast.StringTerm(namespace), ast.StringTerm(key),
+	})
+}
+
 func within(v ast.Value, path ast.Ref) (ast.Value, bool, error) {
 	if len(path) == 0 {
 		return v, true, nil

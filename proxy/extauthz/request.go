@@ -33,6 +33,9 @@ func inbound(req *authv3.CheckRequest) proxy.Inbound {
 		Credentials: proxy.Credentials{
 			Headers:   headersOf(http),
 			Principal: attributes.GetSource().GetPrincipal(),
+			Path:      http.GetPath(),
+			Socket:    attributes.GetDestination().GetAddress().GetPipe().GetPath(),
+			Metadata:  rest{req},
 		},
 		HeaderNames: headerNames(http),
 		Rest:        rest{req},

@@ -45,11 +45,16 @@ func newWire(whole *shape) *wire {
 const (
 	numberAttributes = 1 // of CheckRequest
 
-	numberSource     = 1 // of AttributeContext
-	numberRequest    = 4
-	numberExtensions = 10
+	numberSource      = 1 // of AttributeContext
+	numberDestination = 2
+	numberRequest     = 4
+	numberExtensions  = 10
 
-	numberPrincipal = 4 // of Peer
+	numberAddress   = 1 // of Peer
+	numberPrincipal = 4
+
+	numberPipe     = 2 // of Address
+	numberPipePath = 1 // of Pipe
 
 	numberHTTP = 2 // of Request
 
@@ -94,14 +99,14 @@ func (w *wire) read() bool {
 		return false
 	}
 	w.in.Protocol = proxy.ProtocolGRPC
-	w.in.Credentials.Headers = w
+	w.in.Credentials.Headers, w.in.Credentials.Path, w.in.Credentials.Metadata = w, w.in.Path, w
 	w.in.HeaderNames, w.in.Rest, w.in.Extensions = w.names, w, w.extensions
 	w.in.Malformed = malformed(w.attributes, w.http, w.in.Host, w.id)
 	return true
 }
 
 func (w *wire) readAttributes(message string, s *shape) bool {
-	var source, request bool
+	var source, destination, request bool
 	f := fields{rest: message}
 	for f.next() {
 		field, ok := s.field(f.number), false
@@ -109,6 +114,9 @@ func (w *wire) readAttributes(message string, s *shape) bool {
 		case numberSource:
 			ok = !source && f.wire == protowire.BytesType && w.readSource(f.value, field.inner)
 			source = true
+		case numberDestination:
+			ok = !destination && f.wire == protowire.BytesType && w.readDestination(f.value, field.inner)
+			destination = true
 		case numberRequest:
 			ok = !request && f.wire == protowire.BytesType && w.readRequest(f.value, field.inner)
 			request = true
@@ -137,6 +145,45 @@ func (w *wire) readSource(message string, s *shape) bool {
 		}
 	}
 	return f.whole()
+}
+
+// readDestination reads by which socket of Envoy's the peer came in.
+func (w *wire) readDestination(message string, s *shape) bool {
+	f, address := fields{rest: message}, false
+	for f.next() {
+		field := s.field(f.number)
+		if !field.holds(&f, 2) {
+			return false
+		}
+		if f.number != numberAddress {
+			continue
+		}
+		if address || !w.readAddress(f.value) {
+			return false
+		}
+		address = true
+	}
+	return f.whole()
+}
+
+// readAddress reads an address that has the shape of one. Of a socket address nothing
+// is needed; two addresses in one are for the decoder to make sense of.
+func (w *wire) readAddress(message string) bool {
+	n := 0
+	for f := (fields{rest: message}); f.next(); n++ {
+		if n > 0 {
+			return false
+		}
+		if f.number != numberPipe {
+			continue
+		}
+		for pipe := (fields{rest: f.value}); pipe.next(); {
+			if pipe.number == numberPipePath {
+				w.in.Credentials.Socket = pipe.value
+			}
+		}
+	}
+	return true
 }
 
 func (w *wire) readRequest(message string, s *shape) bool {
@@ -289,6 +336,11 @@ func (w *wire) Lookup(path ast.Ref) (ast.Value, bool, error) {
 		w.decoded = req
 	}
 	return rest{w.decoded}.Lookup(path)
+}
+
+// Metadata implements [proxy.Metadata], likewise.
+func (w *wire) Metadata(namespace, key string) (ast.Value, bool, error) {
+	return metadataOf(w, namespace, key)
 }
 
 // decode decodes a message whole.

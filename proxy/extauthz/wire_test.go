@@ -29,6 +29,7 @@ import (
 type seen struct {
 	Protocol                                 proxy.Protocol
 	Method, Host, Path, Principal, Malformed string
+	Socket, Target, Metadata                 string   // of the credentials
 	Names                                    []string // in order, each once
 	Headers                                  map[string][]string
 	Extensions                               map[string]string
@@ -39,7 +40,12 @@ func see(in *proxy.Inbound) seen {
 	s := seen{
 		Protocol: in.Protocol, Method: in.Method, Host: in.Host, Path: in.Path,
 		Principal: in.Credentials.Principal, Malformed: in.Malformed,
+		Socket: in.Credentials.Socket, Target: in.Credentials.Path,
 		Headers: map[string][]string{}, Extensions: map[string]string{},
+	}
+	if in.Credentials.Metadata != nil {
+		v, found, err := in.Credentials.Metadata.Metadata("envoy.filters.http.jwt_authn", "payload")
+		s.Metadata = fmt.Sprint(v, found, err)
 	}
 	for name := range in.HeaderNames {
 		for _, asked := range []string{name, strings.ToLower(name), "x-absent"} {
@@ -91,6 +97,9 @@ func messages(tb testing.TB) map[string][]byte {
 		Principal: "spiffe://a/b", Labels: map[string]string{"a": "b"}, Service: "s",
 		Address: &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: "/x", Mode: 0o600}}},
 	}
+	usual.Attributes.Destination = &authv3.AttributeContext_Peer{
+		Address: &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: "/run/envoy.sock", Mode: 0o600}}},
+	}
 	all["usual"] = encode(usual)
 	raw := proto.Clone(usual).(*authv3.CheckRequest)
 	raw.Attributes.Request.Http.HeaderMap = &corev3.HeaderMap{Headers: []*corev3.HeaderValue{
@@ -112,6 +121,10 @@ func messages(tb testing.TB) map[string][]byte {
 		"request twice":         field(1, slices.Concat(field(4, field(2, get...)...), field(4, field(2, field(4, '/')...)...))...),
 		"http twice":            field(1, field(4, slices.Concat(field(2, get...), field(2, field(4, '/')...))...)...),
 		"source twice":          field(1, slices.Concat(field(1, field(4, 'a')...), field(1, field(3)...))...),
+		"destination twice":     field(1, slices.Concat(field(2), field(2, field(1, field(2, field(1, '/')...)...)...))...),
+		"address twice":         field(1, field(2, slices.Concat(field(1, field(2, field(1, '/')...)...), field(1, field(1)...))...)...),
+		"pipe and network":      field(1, field(2, field(1, slices.Concat(field(2, field(1, '/')...), field(1))...)...)...),
+		"pipe's path twice":     field(1, field(2, field(1, field(2, slices.Concat(field(1, '/'), field(1, 'x'))...)...)...)...),
 		"method twice":          http(get, field(2, []byte("PUT")...)),
 		"method not UTF-8":      http(field(2, 0xff)),
 		"body not UTF-8":        http(get, field(11, 0xff)),

@@ -28,7 +28,7 @@ func inbound(r *http.Request) proxy.Inbound {
 		Method:      r.Method,
 		Host:        r.Host,
 		Path:        r.RequestURI,
-		Credentials: proxy.Credentials{Headers: headers(r.Header), Principal: principal(r)},
+		Credentials: proxy.Credentials{Headers: headers(r.Header), Principal: principal(r), Path: r.RequestURI},
 		HeaderNames: maps.Keys(r.Header),
 		Rest:        &proxy.Members{Make: func() (ast.Object, error) { return document(r) }},
 		Malformed:   malformed(r),
