@@ -113,33 +113,7 @@ func TestRequests(t *testing.T) {
 func TestResponses(t *testing.T) {
 	golden(t, "responses", func(t *testing.T, input []byte) any {
 		t.Helper()
-		var c struct {
-			Effect     string
-			Reason     string
-			ID         string
-			Generation uint64
-			Origin     policy.Origin
-			Revisions  map[string]string
-			Metadata   json.RawMessage
-			Reply      proxy.Reply
-		}
-		decoder := json.NewDecoder(bytes.NewReader(input))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&c); err != nil {
-			t.Fatal(err)
-		}
-		a := proxy.Answer{ID: c.ID, Revisions: c.Revisions, Reply: c.Reply}
-		a.Reason, a.Generation, a.Origin = c.Reason, c.Generation, c.Origin
-		if c.Effect == "allow" {
-			a.Effect = policy.Allow
-		}
-		if c.Metadata != nil {
-			v, err := ast.ValueFromReader(bytes.NewReader(c.Metadata))
-			if err != nil {
-				t.Fatal(err)
-			}
-			a.Reply.Metadata = v.(ast.Object)
-		}
+		a := readAnswer(t, input)
 		r, fault := guard(response(a), a.Effect)
 		raw, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(r)
 		if err != nil {
@@ -147,6 +121,39 @@ func TestResponses(t *testing.T) {
 		}
 		return map[string]any{"response": json.RawMessage(raw), "fault": fault}
 	})
+}
+
+// readAnswer reads the answer of a case.
+func readAnswer(t *testing.T, input []byte) proxy.Answer {
+	t.Helper()
+	var c struct {
+		Effect     string
+		Reason     string
+		ID         string
+		Generation uint64
+		Origin     policy.Origin
+		Revisions  map[string]string
+		Metadata   json.RawMessage
+		Reply      proxy.Reply
+	}
+	decoder := json.NewDecoder(bytes.NewReader(input))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&c); err != nil {
+		t.Fatal(err)
+	}
+	a := proxy.Answer{ID: c.ID, Revisions: c.Revisions, Reply: c.Reply}
+	a.Reason, a.Generation, a.Origin = c.Reason, c.Generation, c.Origin
+	if c.Effect == "allow" {
+		a.Effect = policy.Allow
+	}
+	if c.Metadata != nil {
+		v, err := ast.ValueFromReader(bytes.NewReader(c.Metadata))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Reply.Metadata = v.(ast.Object)
+	}
+	return a
 }
 
 func TestHeaderFormsAgree(t *testing.T) {
