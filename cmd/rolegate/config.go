@@ -19,15 +19,16 @@ import (
 // config is every setting of a server. Each package says what its own mean; what
 // is left out is the package's default.
 type config struct {
-	Loader      loader.Config      `yaml:"loader"`
-	Cache       cacheConfig        `yaml:"cache"`
-	Evaluations evaluationsConfig  `yaml:"evaluations"`
-	Identity    identity.Config    `yaml:"identity"`
-	Gate        proxy.Config       `yaml:"gate"`
-	GRPC        extauthz.Config    `yaml:"grpc"`
-	Admin       admin.Config       `yaml:"admin"`
-	DecisionLog decisionlog.Config `yaml:"decision_log"` // without a path nothing is written
-	Log         logConfig          `yaml:"log"`
+	Loader      loader.Config       `yaml:"loader"`
+	Cache       cacheConfig         `yaml:"cache"`
+	Evaluations evaluationsConfig   `yaml:"evaluations"`
+	Identity    identity.Config     `yaml:"identity"`
+	Gate        proxy.Config        `yaml:"gate"`
+	GRPC        extauthz.Config     `yaml:"grpc"`
+	HTTP        extauthz.HTTPConfig `yaml:"http"`
+	Admin       admin.Config        `yaml:"admin"`
+	DecisionLog decisionlog.Config  `yaml:"decision_log"` // without a path nothing is written
+	Log         logConfig           `yaml:"log"`
 }
 
 // cacheConfig is how decisions are remembered.

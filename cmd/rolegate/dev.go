@@ -13,6 +13,7 @@ import (
 
 	"github.com/rolegate/rolegate/internal/admin"
 	"github.com/rolegate/rolegate/loader"
+	"github.com/rolegate/rolegate/proxy/extauthz"
 	"github.com/rolegate/rolegate/proxy/reverse"
 )
 
@@ -69,6 +70,7 @@ func (p *program) newDemo(ctx context.Context, cfg config, listen string) (*demo
 	if cfg.Identity, err = folder.identity(); err != nil {
 		return nil, err
 	}
+	cfg.HTTP.Addr = extauthz.HTTPOff // the demo has a way in by HTTP: the proxy
 	log := cfg.Log.newLogger(p.stderr)
 	upstream := &httpWay{name: "upstream", addr: "127.0.0.1:0", handler: http.HandlerFunc(echo), log: log}
 	if err := upstream.Listen(ctx); err != nil {

@@ -30,7 +30,7 @@ func (p *program) serveCommand() *cobra.Command {
 	s := newSettings(p)
 	cmd := &cobra.Command{
 		Use:   "serve -b DIR",
-		Short: "Answer Envoy (ext_authz over gRPC)",
+		Short: "Answer Envoy (ext_authz over gRPC and HTTP)",
 		Long: `Answer Envoy's external authorization requests from the bundles in DIR, which are
 read again whenever they change. Until the first bundle is active, every answer is
 a denial and the server is not ready.
@@ -64,6 +64,7 @@ that over the default.`,
 	s.configFlag(cmd)
 	s.flag(cmd, "loader.dir", "bundle-dir", "b", "folder with one bundle, or with one in each subfolder or *.tar.gz")
 	s.flag(cmd, "grpc.addr", "grpc-addr", "", `where Envoy asks: host:port or unix:///path (default ":9191")`)
+	s.flag(cmd, "http.addr", "http-addr", "", `where Envoy's HTTP service asks, likewise; off: nowhere (default ":9192")`)
 	s.flag(cmd, "grpc.drain_wait", "drain-wait", "", "time between not being ready and the end (default 2s)")
 	s.flag(cmd, "admin.addr", "admin-addr", "", `health, metrics, status (default "`+admin.DefaultAddr+`")`)
 	s.flag(cmd, "decision_log.path", "decision-log", "", "file that decisions are added to; - is stdout")
@@ -86,6 +87,7 @@ type server struct {
 	decisions *decisionlog.Log // nil: not written
 	gate      *proxy.Gate
 	envoy     *extauthz.Server
+	http      *extauthz.HTTPServer // nil: off; else one of ways
 	admin     *admin.Server
 	ways      []way // may be added to before run
 	build     telemetry.Build
@@ -127,6 +129,14 @@ func (p *program) newServer(cfg config, log *zap.Logger) (*server, error) {
 		return nil, err
 	}
 	s.envoy = extauthz.New(cfg.GRPC, s.gate, log)
+	if cfg.HTTP.Addr != extauthz.HTTPOff {
+		cfg.HTTP.DrainWait = cfg.GRPC.DrainWait
+		if s.http, err = extauthz.NewHTTP(cfg.HTTP, s.gate, log); err != nil {
+			s.close()
+			return nil, err
+		}
+		s.ways = append(s.ways, s.http)
+	}
 	loaderLog := log
 	if cfg.Loader.Observe != nil { // who observes tells it, once
 		loaderLog = log.WithOptions(zap.IncreaseLevel(zap.DPanicLevel))

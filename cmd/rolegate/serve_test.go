@@ -82,7 +82,7 @@ func start(t *testing.T, cfg config) running {
 	if cfg.GRPC.DrainWait == drainWait {
 		cfg.GRPC.DrainWait = 0 // for tests that are not about it
 	}
-	cfg.GRPC.Addr, cfg.Admin.Addr = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.GRPC.Addr, cfg.HTTP.Addr, cfg.Admin.Addr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	p := &program{stdout: io.Discard, stderr: io.Discard, now: time.Now}
 	s, err := p.newServer(cfg, zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)))
 	if err != nil {
@@ -194,6 +194,11 @@ func TestServe(t *testing.T) {
 		if codes.Code(got.GetStatus().GetCode()) != c.code || int32(got.GetDeniedResponse().GetStatus().GetCode()) != c.http {
 			t.Errorf("%s %s: got %v, want %v and HTTP status %d", c.method, c.path, got, c.code, c.http)
 		}
+		// The HTTP service says the same.
+		url := "http://" + r.http.Addr().String() + "/ext_authz" + c.path
+		if status, body := fetch(t, c.method, url, c.token); status != int(max(c.http, http.StatusOK)) {
+			t.Errorf("%s %s over HTTP: got %d %s, want what gRPC says: %v", c.method, c.path, status, body, got)
+		}
 		if c.path == "/v1/acme/documents" && c.code == codes.OK && !hasHeader(got, proxy.HeaderSubject, "bob") {
 			t.Errorf("%s %s: got no header that names the caller, in %v", c.method, c.path, got)
 		}
@@ -239,7 +244,7 @@ func TestServe(t *testing.T) {
 		}
 		reasons = append(reasons, e.Reason)
 	}
-	const want = "allowed no_permission unauthenticated bad_credential public"
+	const want = "allowed allowed no_permission no_permission unauthenticated unauthenticated bad_credential bad_credential public public"
 	if got := strings.Join(reasons, " "); got != want {
 		t.Errorf("got decisions %q in the log, want %q", got, want)
 	}

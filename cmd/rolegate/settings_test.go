@@ -102,7 +102,7 @@ func TestSettingsNames(t *testing.T) {
 	}
 	root := (&program{}).rootCommand()
 	for command, flags := range map[string][]string{
-		"serve":       {"bundle-dir", "grpc-addr", "drain-wait", "admin-addr", "decision-log", "cache-entries", "config"},
+		"serve":       {"bundle-dir", "grpc-addr", "http-addr", "drain-wait", "admin-addr", "decision-log", "cache-entries", "config"},
 		"dev":         {"dir", "grpc-addr", "admin-addr", "listen"},
 		"healthcheck": {"admin-addr", "config"},
 	} {

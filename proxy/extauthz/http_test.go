@@ -318,6 +318,9 @@ func sound(a proxy.Answer) proxy.Answer {
 	bad := func(h proxy.Header) bool { return h.Name == "" || !holdable(h.Name) || !holdable(h.Value) }
 	r := &a.Reply
 	r.SetHeaders, r.AddToResponse = slices.DeleteFunc(r.SetHeaders, bad), slices.DeleteFunc(r.AddToResponse, bad)
+	for i := range r.AddToResponse {
+		r.AddToResponse[i].Append = true
+	}
 	r.RemoveHeaders = []string{"x_rolegate_roles"}
 	for _, name := range []string{proxy.HeaderSubject, proxy.HeaderTenant, proxy.HeaderRoles} {
 		if !slices.ContainsFunc(r.SetHeaders, func(h proxy.Header) bool { return h.Name == name }) {

@@ -2,6 +2,7 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -46,6 +48,7 @@ type Config struct {
 	Bundles string // directory
 	File    string // configuration; "" is none
 	GRPC    string // host:port, or unix:///path
+	HTTP    string // of the HTTP service, likewise; "" is off
 	Admin   string // host:port
 	Env     []string
 }
@@ -62,7 +65,9 @@ func Start(ctx context.Context, cfg Config) (*Sidecar, error) {
 	if cfg.File != "" {
 		args = append(args, "--config", cfg.File)
 	}
-	p, err := process.Start(ctx, process.Spec{Path: cfg.Binary, Args: args, Env: cfg.Env})
+	// A variable, because binaries that are compared may be older than the setting.
+	env := append(slices.Clone(cfg.Env), "ROLEGATE_HTTP_ADDR="+cmp.Or(cfg.HTTP, "off"))
+	p, err := process.Start(ctx, process.Spec{Path: cfg.Binary, Args: args, Env: env})
 	if err != nil {
 		return nil, err
 	}
