@@ -3,6 +3,7 @@ package envoy_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rolegate/rolegate/internal/lab/certs"
 	"github.com/rolegate/rolegate/internal/lab/envoy"
 	"github.com/rolegate/rolegate/internal/lab/envoy/envoytest"
 )
@@ -19,7 +21,11 @@ func TestEnvoyAcceptsEveryConfiguration(t *testing.T) {
 	envoytest.Require(t)
 	for _, file := range configurations(t) {
 		t.Run(file, func(t *testing.T) {
-			if err := envoy.Validate(t.Context(), shipped(t, file), t.TempDir()); err != nil {
+			c := shipped(t, file)
+			if file == "envoy-mtls.yaml" {
+				withCertificates(t, c)
+			}
+			if err := envoy.Validate(t.Context(), c, t.TempDir()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -34,58 +40,101 @@ func TestHardening(t *testing.T) {
 		authz = hcm + "http_filters/name=envoy.filters.http.ext_authz/typed_config/"
 		gate  = "static_resources/clusters/name=rolegate/"
 	)
+	always := map[string]any{
+		"admin/address/socket_address/address":                               "127.0.0.1",
+		hcm + "normalize_path":                                               true,
+		hcm + "merge_slashes":                                                true,
+		hcm + "path_with_escaped_slashes_action":                             "REJECT_REQUEST",
+		hcm + "common_http_protocol_options/headers_with_underscores_action": "REJECT_REQUEST",
+		hcm + "strip_any_host_port":                                          true,
+		hcm + "strip_trailing_host_dot":                                      true,
+		hcm + "use_remote_address":                                           true,
+		authz + "failure_mode_allow":                                         false,
+		authz + "status_on_error/code":                                       "ServiceUnavailable",
+		authz + "clear_route_cache":                                          false,
+		authz + "validate_mutations":                                         true,
+		authz + "enforce_response_header_limits":                             true,
+		authz + "decoder_header_mutation_rules/disallow_is_error/value":      true,
+		gate + "common_lb_config/healthy_panic_threshold/value":              0,
+		gate + "health_checks/0/unhealthy_threshold":                         1,
+		hcm + "http_filters/1/name":                                          "envoy.filters.http.router",
+		hcm + "access_log/0/typed_config/log_format/json_format/path":        "%PATH(NQ)%",
+		gate + "circuit_breakers/thresholds/0/max_retries":                   1024,
+	}
+	const decision = hcm + "access_log/0/typed_config/log_format/json_format/decision_id"
+	grpc := map[string]any{
+		authz + "grpc_service/retry_policy/retry_on": "connect-failure,refused-stream,reset,unavailable",
+		authz + "encode_raw_headers":                 true,
+		decision:                                     "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)%",
+	}
+	http := map[string]any{
+		authz + "http_service/retry_policy/retry_on":                                                                                                "connect-failure,refused-stream,reset",
+		authz + "http_service/path_prefix":                                                                                                          "/ext_authz",
+		authz + "allowed_headers/patterns/0/safe_regex/regex":                                                                                       ".*", // impostors' headers too
+		authz + "http_service/authorization_response/allowed_upstream_headers/patterns/0/exact":                                                     "x-rolegate-subject",
+		authz + "http_service/authorization_response/allowed_upstream_headers/patterns/1/exact":                                                     "x-rolegate-tenant",
+		authz + "http_service/authorization_response/allowed_upstream_headers/patterns/2/exact":                                                     "x-rolegate-roles",
+		gate + "typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions/explicit_http_config/http_protocol_options": map[string]any{},
+		decision: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:x-rolegate-decision-id)%",
+	}
 	for _, file := range configurations(t) {
-		c := shipped(t, file)
-		for path, want := range map[string]any{
-			"admin/address/socket_address/address":                                              "127.0.0.1",
-			hcm + "normalize_path":                                                              true,
-			hcm + "merge_slashes":                                                               true,
-			hcm + "path_with_escaped_slashes_action":                                            "REJECT_REQUEST",
-			hcm + "common_http_protocol_options/headers_with_underscores_action":                "REJECT_REQUEST",
-			hcm + "strip_any_host_port":                                                         true,
-			hcm + "strip_trailing_host_dot":                                                     true,
-			hcm + "use_remote_address":                                                          true,
-			authz + "failure_mode_allow":                                                        false,
-			authz + "status_on_error/code":                                                      "ServiceUnavailable",
-			authz + "grpc_service/retry_policy/retry_on":                                        "connect-failure,refused-stream,reset,unavailable",
-			authz + "encode_raw_headers":                                                        true,
-			authz + "clear_route_cache":                                                         false,
-			authz + "validate_mutations":                                                        true,
-			authz + "enforce_response_header_limits":                                            true,
-			authz + "decoder_header_mutation_rules/disallow_is_error/value":                     true,
-			gate + "common_lb_config/healthy_panic_threshold/value":                             0,
-			gate + "health_checks/0/unhealthy_threshold":                                        1,
-			hcm + "http_filters/1/name":                                                         "envoy.filters.http.router",
-			hcm + "access_log/0/typed_config/log_format/json_format/decision_id":                "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)%",
-			hcm + "access_log/0/typed_config/log_format/json_format/path":                       "%PATH(NQ)%",
-			"static_resources/clusters/name=rolegate/circuit_breakers/thresholds/0/max_retries": 1024,
-		} {
+		c, want := shipped(t, file), maps.Clone(always)
+		if file == "envoy-http.yaml" {
+			maps.Copy(want, http)
+		} else {
+			maps.Copy(want, grpc)
+		}
+		for path, value := range want {
 			var got any
 			if err := c.Get(path, &got); err != nil {
 				t.Errorf("%s: %v", file, err)
-			} else if got != want {
-				t.Errorf("%s: %s = %v, want %v", file, path, got, want)
+			} else if diff := cmp.Diff(value, got); diff != "" {
+				t.Errorf("%s: %s (-want +got):\n%s", file, path, diff)
 			}
 		}
 	}
 }
 
-func TestTheUnixVariantDiffersOnlyInTheAddress(t *testing.T) {
-	tcp, unix := shipped(t, "envoy.yaml"), shipped(t, "envoy-unix.yaml")
-	const address = "/run/rolegate/ext_authz.sock"
-	if err := tcp.Point("rolegate", address); err != nil {
-		t.Fatal(err)
-	}
-	for _, part := range []string{"admin", "overload_manager", "static_resources"} {
-		var want, got any
-		if err := tcp.Get(part, &want); err != nil {
-			t.Fatal(err)
+// TestVariantsDifferOnlyInTheWay takes out, of both configurations, what a variant is
+// there for. All else is the same.
+func TestVariantsDifferOnlyInTheWay(t *testing.T) {
+	const (
+		authz   = "static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/name=envoy.filters.http.ext_authz/typed_config"
+		cluster = "static_resources/clusters/name=rolegate"
+		fields  = "static_resources/listeners/0/filter_chains/0/filters/0/typed_config/access_log/0/typed_config/log_format/json_format"
+	)
+	for file, differs := range map[string]map[string][]string{
+		"envoy-unix.yaml": {cluster: {"load_assignment"}},
+		"envoy-mtls.yaml": {cluster: {"transport_socket"}},
+		"envoy-http.yaml": {
+			authz:   {"grpc_service", "http_service", "encode_raw_headers", "allowed_headers", "disallowed_headers"},
+			cluster: {"typed_extension_protocol_options", "health_checks", "circuit_breakers", "load_assignment"},
+			fields:  {"decision_id"},
+		},
+	} {
+		tcp, variant := shipped(t, "envoy.yaml"), shipped(t, file)
+		for path, keys := range differs {
+			for _, c := range []*envoy.Config{tcp, variant} {
+				part := map[string]any{}
+				if err := c.Get(path, &part); err != nil {
+					t.Fatal(err)
+				}
+				for _, key := range keys {
+					delete(part, key)
+				}
+				if err := c.Set(path, part); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
-		if err := unix.Get(part, &got); err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s of envoy-unix.yaml is not envoy.yaml's with %s (-want +got):\n%s", part, address, diff)
+		for _, part := range []string{"admin", "overload_manager", "static_resources"} {
+			var want, got any
+			if err := errors.Join(tcp.Get(part, &want), variant.Get(part, &got)); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s of %s is not envoy.yaml's (-want +got):\n%s", part, file, diff)
+			}
 		}
 	}
 }
@@ -115,14 +164,30 @@ func TestVariationsOfTheReadme(t *testing.T) {
 	}
 }
 
+// withCertificates has a configuration read files that are there.
+func withCertificates(t *testing.T, c *envoy.Config) {
+	t.Helper()
+	authority, err := certs.New("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := authority.Issue(t.TempDir(), "envoy", "spiffe://example.org/envoy")
+	if err == nil {
+		err = c.TLSFiles("rolegate", f.Cert, f.Key, f.CA)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func configurations(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) < 2 {
-		t.Fatalf("found %v, want at least the TCP and the unix variant", files)
+	if len(files) != 4 {
+		t.Fatalf("found %v, want the TCP, the unix, the mTLS and the HTTP variant", files)
 	}
 	return files
 }

@@ -160,7 +160,8 @@ func (s *HTTPServer) Run(ctx context.Context) error {
 	return nil
 }
 
-// server makes the HTTP server: HTTP/1.1, and HTTP/2 for an Envoy that is told to.
+// server makes the HTTP server. It speaks HTTP/1.1 alone: Go's HTTP/2 resets the stream of
+// a request whose path has a bad escape, and to Envoy that is an error and no denial.
 func (s *HTTPServer) server() (*http.Server, error) {
 	// What clients do wrong is theirs to see.
 	complaints, err := zap.NewStdLogAt(s.log, zap.DebugLevel)
@@ -169,7 +170,6 @@ func (s *HTTPServer) server() (*http.Server, error) {
 	}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler: s,
 		// Without it the server itself answers "OPTIONS *", with 200: an allow.
@@ -179,7 +179,6 @@ func (s *HTTPServer) server() (*http.Server, error) {
 		WriteTimeout:                 httpWrite,
 		IdleTimeout:                  httpIdle,
 		MaxHeaderBytes:               maxHTTPHead,
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		Protocols:                    &protocols,
 		ErrorLog:                     complaints,
 	}, nil
@@ -198,7 +197,7 @@ func (s *HTTPServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			header.Set(h.Name, h.Value)
 		}
 	}
-	if s.ending.Load() && r.ProtoMajor == 1 {
+	if s.ending.Load() {
 		header.Set("Connection", "close")
 	}
 	w.WriteHeader(a.status)          // always: what is not written is a 200, which allows

@@ -15,9 +15,21 @@ import (
 	"github.com/rolegate/rolegate/internal/lab/token"
 )
 
-// TestDecisions asks every line of testdata/decisions.txt.
+// ways are the configurations that ship, by how Envoy asks rolegate.
+func ways() map[string]options {
+	return map[string]options{"tcp": {}, "unix": {unix: true}, "http": {http: true}}
+}
+
+// TestDecisions asks every line of testdata/decisions.txt, in every way.
 func TestDecisions(t *testing.T) {
-	s := start(t, options{})
+	for way, o := range ways() {
+		t.Run(way, func(t *testing.T) { decisions(t, o) })
+	}
+}
+
+func decisions(t *testing.T, o options) {
+	t.Helper()
+	s := start(t, o)
 	credentials := credentials(t, s)
 	for _, line := range table(t, "testdata/decisions.txt", 4) {
 		who, method, path, want := line[0], line[1], line[2], line[3]
@@ -119,9 +131,16 @@ func flip(s string) string {
 	return s[:at] + string(c) + s[at+1:]
 }
 
-// TestPaths sends every line of testdata/paths.txt as bytes.
+// TestPaths sends every line of testdata/paths.txt as bytes, in every way.
 func TestPaths(t *testing.T) {
-	s := start(t, options{})
+	for way, o := range ways() {
+		t.Run(way, func(t *testing.T) { paths(t, o) })
+	}
+}
+
+func paths(t *testing.T, o options) {
+	t.Helper()
+	s := start(t, o)
 	signed, err := s.token("bob", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -93,7 +93,15 @@ func (tr *traffic) end(t *testing.T, want ...string) load.Report {
 // TestCrash kills rolegate as the kernel would when memory ends. Envoy refuses with
 // 503 and lets nothing pass; when rolegate is back, so is the traffic.
 func TestCrash(t *testing.T) {
-	s := start(t, options{hold: deniedNever(t)})
+	for way, o := range ways() {
+		t.Run(way, func(t *testing.T) { crash(t, o) })
+	}
+}
+
+func crash(t *testing.T, o options) {
+	t.Helper()
+	o.hold = deniedNever(t)
+	s := start(t, o)
 	tr := begin(t, s)
 	tr.more(t, "bob 200", 50)
 	if err := s.gate.Kill(); err != nil {

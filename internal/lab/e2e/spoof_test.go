@@ -19,20 +19,22 @@ const impostor = "mallory"
 // to Envoy as it ships and to one that lets underscores pass: there rolegate alone
 // removes them.
 func TestSpoofedHeaders(t *testing.T) {
-	for name, edit := range map[string]func(*envoy.Config) error{
-		"as shipped":          nil,
-		"underscores allowed": allowUnderscores,
-		"headers joined":      joinHeaders,
+	for name, o := range map[string]options{
+		"as shipped":                {},
+		"underscores allowed":       {edit: allowUnderscores},
+		"headers joined":            {edit: joinHeaders},
+		"http, as shipped":          {http: true},
+		"http, underscores allowed": {http: true, edit: allowUnderscores},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, options{edit: edit})
+			s := start(t, o)
 			signed, err := s.token("ann", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, path := range []string{"/v1/acme/documents/1", "/healthz"} {
 				for _, spoof := range spoofs() {
-					spoofOne(t, s, path, signed, spoof, edit == nil)
+					spoofOne(t, s, path, signed, spoof, o.edit == nil)
 				}
 			}
 			spoofHTTP2(t, s, signed)

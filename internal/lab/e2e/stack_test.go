@@ -64,6 +64,7 @@ type stack struct {
 // options of a stack. The zero value is what ships.
 type options struct {
 	unix     bool                      // ask rolegate over a unix socket
+	http     bool                      // ask rolegate over Envoy's HTTP service
 	empty    bool                      // begin without bundles
 	bundles  string                    // folder of bundles; "" is testdata/bundles
 	settings string                    // added to rolegate's configuration
@@ -114,6 +115,9 @@ func (s *stack) gateConfig(t *testing.T, o options) {
 	if o.unix {
 		s.config.GRPC = "unix://" + filepath.Join(shortDir(t), "gate.sock")
 	}
+	if o.http {
+		s.config.HTTP = freePort(t)
+	}
 }
 
 // startGate starts rolegate; it is killed at the end of the test if it still runs.
@@ -137,14 +141,20 @@ func (s *stack) startEnvoy(t *testing.T, o options) {
 	app := httptest.NewServer(s.app)
 	t.Cleanup(app.Close)
 	file, address := "envoy.yaml", s.config.GRPC
-	if o.unix {
+	switch {
+	case o.unix:
 		file, address = "envoy-unix.yaml", strings.TrimPrefix(address, "unix://")
+	case o.http:
+		file, address = "envoy-http.yaml", s.config.HTTP
 	}
 	cfg, err := envoy.Shipped(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = errors.Join(cfg.Loopback(), cfg.Point("rolegate", address), cfg.Point("application", app.Listener.Addr().String()))
+	if o.http {
+		err = cfg.PointHealth("rolegate", s.config.Admin)
+	}
+	err = errors.Join(err, cfg.Loopback(), cfg.Point("rolegate", address), cfg.Point("application", app.Listener.Addr().String()))
 	if o.edit != nil {
 		err = errors.Join(err, o.edit(cfg))
 	}
@@ -241,7 +251,11 @@ func (s *stack) raw(ctx context.Context, request string) (answer, error) {
 	if _, err := io.WriteString(conn, request); err != nil {
 		return answer{}, err
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	in := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(in, nil)
+	for err == nil && resp.StatusCode == http.StatusContinue {
+		resp, err = http.ReadResponse(in, nil)
+	}
 	if err != nil {
 		return answer{}, err
 	}

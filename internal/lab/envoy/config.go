@@ -72,6 +72,25 @@ func (c *Config) Point(cluster, address string) error {
 	return c.Set("static_resources/clusters/name="+cluster+"/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address", value)
 }
 
+// PointHealth has the health of a cluster's only endpoint be asked at an address.
+func (c *Config) PointHealth(cluster, address string) error {
+	value, err := endpoint(address)
+	if err != nil {
+		return err
+	}
+	return c.Set("static_resources/clusters/name="+cluster+"/load_assignment/endpoints/0/lb_endpoints/0/endpoint/health_check_config/address", value)
+}
+
+// TLSFiles has a cluster prove who it is, and check who rolegate is, with these files.
+func (c *Config) TLSFiles(cluster, cert, key, authority string) error {
+	common := "static_resources/clusters/name=" + cluster + "/transport_socket/typed_config/common_tls_context/"
+	return errors.Join(
+		c.Set(common+"tls_certificates/0/certificate_chain/filename", cert),
+		c.Set(common+"tls_certificates/0/private_key/filename", key),
+		c.Set(common+"validation_context/trusted_ca/filename", authority),
+	)
+}
+
 // Loopback moves the listener and the admin page to free ports of the loopback
 // address; Envoy chooses them, so that two never collide.
 func (c *Config) Loopback() error {
