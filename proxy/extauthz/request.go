@@ -13,7 +13,9 @@ import (
 // Why a CheckRequest cannot be read, in logs.
 const (
 	malformedEmpty  = "no attributes"
-	malformedNoHTTP = "no http attributes" // network ext_authz, or Istio's CUSTOM on a TCP port
+	// What network ext_authz sends, and Istio's CUSTOM on a TCP port: a connection is asked
+	// about, and whatever takes it for a request refuses it.
+	malformedNoHTTP = "no http attributes"
 	malformedNoHost = "no host"
 	// Bytes that are no CheckRequest at all.
 	malformedMessage = "no message"

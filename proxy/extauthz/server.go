@@ -52,6 +52,8 @@ type Config struct {
 	// MaxConnectionAge closes connections, gracefully, so that they spread again over
 	// all instances; 0 means 10 minutes.
 	MaxConnectionAge time.Duration `yaml:"max_connection_age"`
+	// ContextExtensions gives two of Envoy's context_extensions a meaning.
+	ContextExtensions ContextExtensions `yaml:"context_extensions"`
 }
 
 const (
@@ -146,7 +148,9 @@ func (s *Server) SetReady(ready bool) {
 // Check answers one request of Envoy's that is decoded already. The error is always
 // nil: a gRPC error would leave the choice to Envoy.
 func (s *Server) Check(ctx context.Context, req *authv3.CheckRequest) (*authv3.CheckResponse, error) {
-	return s.teller.response(s.gate.Check(ctx, inbound(req))), nil
+	in := inbound(req)
+	aside := s.cfg.ContextExtensions.aside(&in)
+	return s.teller.response(s.gate.CheckAside(ctx, in, aside)), nil
 }
 
 // recovered answers a panic: with a denial where a decision was asked for.

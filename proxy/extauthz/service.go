@@ -71,7 +71,7 @@ func (s *Server) answer(ctx context.Context, dst []byte, w *wire) (answer []byte
 		}
 	}()
 	if w.read() {
-		answer = s.gate.Tell(ctx, dst, &w.in, s.teller)
+		answer = s.tell(ctx, dst, &w.in)
 		w.reset()
 		s.wires.Put(w)
 		return answer
@@ -80,7 +80,16 @@ func (s *Server) answer(ctx context.Context, dst []byte, w *wire) (answer []byte
 	if req, err := decode(w.message); err == nil {
 		in = inbound(req)
 	}
-	return s.gate.Tell(ctx, dst, &in, s.teller)
+	return s.tell(ctx, dst, &in)
+}
+
+// tell appends the response to a request to dst.
+func (s *Server) tell(ctx context.Context, dst []byte, in *proxy.Inbound) []byte {
+	aside := s.cfg.ContextExtensions.aside(in)
+	if aside == (proxy.Aside{}) {
+		return s.gate.Tell(ctx, dst, in, s.teller)
+	}
+	return append(dst, s.teller.Tell(s.gate.CheckAside(ctx, *in, aside))...)
 }
 
 // teller makes messages of answers.
