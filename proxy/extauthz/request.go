@@ -12,7 +12,7 @@ import (
 
 // Why a CheckRequest cannot be read, in logs.
 const (
-	malformedEmpty  = "no attributes"
+	malformedEmpty = "no attributes"
 	// What network ext_authz sends, and Istio's CUSTOM on a TCP port: a connection is asked
 	// about, and whatever takes it for a request refuses it.
 	malformedNoHTTP = "no http attributes"
