@@ -2,6 +2,7 @@ package extauthz
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rolegate/rolegate/proxy"
+	"github.com/rolegate/rolegate/proxy/certs"
 )
 
 // HTTPOff as the address turns the HTTP service off.
@@ -33,6 +35,8 @@ type HTTPConfig struct {
 	PathPrefix string `yaml:"path_prefix"`
 	// DrainWait is that of the gRPC service.
 	DrainWait time.Duration `yaml:"-"`
+	// TLS is as in [Config]; nothing is taken over from there.
+	TLS certs.Config `yaml:"tls"`
 }
 
 const (
@@ -63,6 +67,7 @@ type HTTPServer struct {
 	gate     *proxy.Gate
 	log      *zap.Logger
 	listener net.Listener
+	certs    *certs.Certs // nil: no TLS
 	ending   atomic.Bool
 	// complained is when a fault was last told, in ns: a policy that HTTP cannot speak for
 	// has one at every request.
@@ -109,6 +114,9 @@ func (s *HTTPServer) Listen(ctx context.Context) error {
 		return nil
 	}
 	var err error
+	if s.certs, err = loadCerts(s.cfg.TLS, "http", s.log); err != nil {
+		return err
+	}
 	if path, ok := strings.CutPrefix(s.cfg.Addr, "unix://"); ok {
 		s.listener, err = listenUnix(ctx, path, s.cfg.SocketMode)
 	} else {
@@ -138,9 +146,14 @@ func (s *HTTPServer) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer follow(ctx, s.certs)()
+	listener := s.listener
+	if s.certs != nil {
+		listener = tls.NewListener(listener, s.certs.TLS("http/1.1"))
+	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.listener) }()
-	s.log.Info("listening", zap.Stringer("addr", s.listener.Addr()), zap.String("path_prefix", s.cfg.PathPrefix))
+	go func() { served <- server.Serve(listener) }()
+	s.log.Info("listening", zap.Stringer("addr", s.listener.Addr()), zap.String("path_prefix", s.cfg.PathPrefix), zap.Bool("tls", s.certs != nil))
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve Envoy's HTTP service: %w", err)

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/health"
@@ -24,6 +25,7 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/rolegate/rolegate/proxy"
+	"github.com/rolegate/rolegate/proxy/certs"
 )
 
 // Bounds of the server. A check is small: headers, and metadata of other filters.
@@ -54,6 +56,9 @@ type Config struct {
 	MaxConnectionAge time.Duration `yaml:"max_connection_age"`
 	// ContextExtensions gives two of Envoy's context_extensions a meaning.
 	ContextExtensions ContextExtensions `yaml:"context_extensions"`
+	// TLS is who the server is to Envoy, and which Envoys may ask. Without it, and without a
+	// socket, whoever reaches the port may ask what every caller may do.
+	TLS certs.Config `yaml:"tls"`
 }
 
 const (
@@ -71,6 +76,7 @@ type Server struct {
 	log      *zap.Logger
 	health   *health.Server
 	listener net.Listener
+	certs    *certs.Certs // nil: no TLS
 	teller   *teller
 	shape    *shape    // of a CheckRequest
 	wires    sync.Pool // of *wire
@@ -99,7 +105,7 @@ func New(cfg Config, gate *proxy.Gate, log *zap.Logger) *Server {
 // server makes the gRPC server. Its streams, which only health checks open, end with
 // ended: a graceful stop would wait for them for ever.
 func (s *Server) server(ended context.Context) *grpc.Server {
-	g := grpc.NewServer(
+	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
@@ -121,7 +127,11 @@ func (s *Server) server(ended context.Context) *grpc.Server {
 			defer context.AfterFunc(ended, cancel)()
 			return handler(srv, endingStream{stream, ctx})
 		}),
-	)
+	}
+	if s.certs != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(s.certs.TLS("h2"))))
+	}
+	g := grpc.NewServer(options...)
 	g.RegisterService(s.service(), s)
 	healthv1.RegisterHealthServer(g, s.health)
 	return g
@@ -182,6 +192,9 @@ func (s *Server) Listen(ctx context.Context) error {
 		return nil
 	}
 	var err error
+	if s.certs, err = loadCerts(s.cfg.TLS, "grpc", s.log); err != nil {
+		return err
+	}
 	if path, ok := strings.CutPrefix(s.cfg.Addr, "unix://"); ok {
 		s.listener, err = listenUnix(ctx, path, s.cfg.SocketMode)
 	} else {
@@ -231,10 +244,11 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	ended, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
+	defer follow(ctx, s.certs)()
 	g := s.server(ended)
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(s.listener) }()
-	s.log.Info("listening", zap.Stringer("addr", s.listener.Addr()))
+	s.log.Info("listening", zap.Stringer("addr", s.listener.Addr()), zap.Bool("tls", s.certs != nil))
 	select {
 	case err := <-served:
 		g.Stop()
