@@ -17,7 +17,7 @@ import (
 
 // ways are the configurations that ship, by how Envoy asks rolegate.
 func ways() map[string]options {
-	return map[string]options{"tcp": {}, "unix": {unix: true}, "http": {http: true}}
+	return map[string]options{"tcp": {}, "unix": {unix: true}, "http": {http: true}, "mtls": {mtls: true}}
 }
 
 // TestDecisions asks every line of testdata/decisions.txt, in every way.

@@ -23,6 +23,8 @@ func TestSpoofedHeaders(t *testing.T) {
 		"as shipped":                {},
 		"underscores allowed":       {edit: allowUnderscores},
 		"headers joined":            {edit: joinHeaders},
+		"unix, as shipped":          {unix: true},
+		"mtls, as shipped":          {mtls: true},
 		"http, as shipped":          {http: true},
 		"http, underscores allowed": {http: true, edit: allowUnderscores},
 	} {

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rolegate/rolegate/internal/lab/certs"
 	"github.com/rolegate/rolegate/internal/lab/envoy"
 	"github.com/rolegate/rolegate/internal/lab/envoy/envoytest"
 	"github.com/rolegate/rolegate/internal/lab/sidecar"
@@ -59,12 +60,17 @@ type stack struct {
 	source  string // of the bundles there
 	idp     token.Issuer
 	client  *http.Client
+	certs   certificates // of mutual TLS; zero without
 }
+
+// certificates are the files of both sides.
+type certificates struct{ envoy, gate certs.Files }
 
 // options of a stack. The zero value is what ships.
 type options struct {
 	unix     bool                      // ask rolegate over a unix socket
 	http     bool                      // ask rolegate over Envoy's HTTP service
+	mtls     bool                      // ask rolegate over mutual TLS
 	empty    bool                      // begin without bundles
 	bundles  string                    // folder of bundles; "" is testdata/bundles
 	settings string                    // added to rolegate's configuration
@@ -106,6 +112,9 @@ func (s *stack) gateConfig(t *testing.T, o options) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
+	if o.mtls {
+		o.settings += s.issue(t, dir)
+	}
 	keyFile, file := filepath.Join(dir, "jwks.json"), filepath.Join(dir, "rolegate.yaml")
 	writeFile(t, keyFile, keys)
 	writeFile(t, file, fmt.Appendf(nil, configuration+o.settings, issuer, keyFile, audience, filepath.Join(dir, "decisions.jsonl")))
@@ -118,6 +127,26 @@ func (s *stack) gateConfig(t *testing.T, o options) {
 	if o.http {
 		s.config.HTTP = freePort(t)
 	}
+}
+
+// envoyName is who Envoy is to rolegate.
+const envoyName = "spiffe://example.org/ns/edge/sa/envoy"
+
+// issue makes the certificates of mutual TLS and answers rolegate's settings.
+func (s *stack) issue(t *testing.T, dir string) string {
+	t.Helper()
+	authority, err := certs.New("test")
+	if err == nil {
+		s.certs.gate, err = authority.Issue(dir, "rolegate", "rolegate")
+	}
+	if err == nil {
+		s.certs.envoy, err = authority.Issue(dir, "envoy", envoyName)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := s.certs.gate
+	return fmt.Sprintf("grpc: {tls: {cert_file: %q, key_file: %q, client_ca_file: %q, client_names: [%q]}}\n", f.Cert, f.Key, f.CA, envoyName)
 }
 
 // startGate starts rolegate; it is killed at the end of the test if it still runs.
@@ -146,13 +175,18 @@ func (s *stack) startEnvoy(t *testing.T, o options) {
 		file, address = "envoy-unix.yaml", strings.TrimPrefix(address, "unix://")
 	case o.http:
 		file, address = "envoy-http.yaml", s.config.HTTP
+	case o.mtls:
+		file = "envoy-mtls.yaml"
 	}
 	cfg, err := envoy.Shipped(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.http {
+	switch {
+	case o.http:
 		err = cfg.PointHealth("rolegate", s.config.Admin)
+	case o.mtls:
+		err = cfg.TLSFiles("rolegate", s.certs.envoy.Cert, s.certs.envoy.Key, s.certs.envoy.CA)
 	}
 	err = errors.Join(err, cfg.Loopback(), cfg.Point("rolegate", address), cfg.Point("application", app.Listener.Addr().String()))
 	if o.edit != nil {
