@@ -4,6 +4,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/policy/footprint"
 )
 
 // document is the input of one decision. It notes when a part of the request that a
@@ -32,7 +33,7 @@ func (d *document) Lookup(path ast.Ref) (ast.Value, bool) {
 		return v, found && err == nil
 	}
 	members, ok := v.(ast.Object)
-	if !ok || err != nil {
+	if !ok {
 		members = ast.NewObject()
 	}
 	whole := d.Document
@@ -41,12 +42,18 @@ func (d *document) Lookup(path ast.Ref) (ast.Value, bool) {
 }
 
 // AppendTo implements [footprint.Writer] for what the gate itself puts into the
-// document, and for what no document of this request holds.
+// document, and for what a rest can write that is one, too.
 func (d *document) AppendTo(b []byte, path ast.Ref) (_ []byte, ok bool) {
-	if len(path) > 0 && ownMember(path) {
+	switch w, writes := d.rest.(footprint.Writer); {
+	case len(path) == 0:
+		return b, false
+	case ownMember(path):
 		return d.Document.AppendTo(b, path)
+	case writes:
+		return w.AppendTo(b, path)
+	default:
+		return b, false
 	}
-	return b, false
 }
 
 // ownMember says whether a path is in what the gate itself puts into the document.

@@ -1,0 +1,130 @@
+package extauthz
+
+import (
+	"unicode/utf8"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/rolegate/rolegate/policy/footprint"
+)
+
+// AppendTo implements [footprint.Writer] for the texts that policies ask for most, which
+// stand in the message as they are. For all else the message has to be decoded.
+func (w *wire) AppendTo(b []byte, path ast.Ref) (_ []byte, ok bool) {
+	name, ok := text(path[0])
+	switch {
+	case !ok:
+		return b, false
+	case name == "source_principal" && len(path) == 1:
+		return appendPresent(b, w.in.Credentials.Principal), true
+	case name != "attributes" || len(path) < 3:
+		return b, false
+	}
+	first, _ := text(path[1])
+	second, _ := text(path[2])
+	switch {
+	case first == "source" && second == "principal" && len(path) == 3:
+		return appendPresent(b, w.in.Credentials.Principal), true
+	case first == "request" && second == "http" && len(path) > 3:
+		return w.appendHTTP(b, path[3:])
+	default:
+		return b, false
+	}
+}
+
+// appendHTTP writes what stands at a path of the HTTP request.
+func (w *wire) appendHTTP(b []byte, path ast.Ref) (_ []byte, ok bool) {
+	name, _ := text(path[0])
+	switch {
+	case name == "headers" && len(path) == 2:
+		header, ok := text(path[1])
+		if !ok {
+			return b, false
+		}
+		return w.appendHeader(b, header)
+	case len(path) > 1:
+		return b, false
+	}
+	switch name {
+	case "method":
+		return appendPresent(b, w.in.Method), true
+	case "path":
+		return appendPresent(b, w.in.Path), true
+	case "host":
+		return appendPresent(b, w.in.Host), true
+	default:
+		return b, false
+	}
+}
+
+// appendHeader writes a header as the document has it: of the map, where the last of two
+// entries counts, or else of the raw headers.
+func (w *wire) appendHeader(b []byte, name string) (_ []byte, ok bool) {
+	for i := len(w.joined) - 1; i >= 0; i-- {
+		if w.joined[i].name == name {
+			return footprint.AppendString(b, w.joined[i].value), true
+		}
+	}
+	if len(w.joined) > 0 || len(w.raw) == 0 {
+		return footprint.AppendAbsent(b), true
+	}
+	found := -1
+	for i := range w.raw {
+		switch lower, plain := lowerCase(w.raw[i].name); {
+		case !plain:
+			return b, false // Unicode has letters whose lower case is ASCII
+		case !lower && !equalLower(w.raw[i].name, name), lower && w.raw[i].name != name:
+		case found >= 0:
+			return b, false // copies have to be joined
+		default:
+			found = i
+		}
+	}
+	if found < 0 {
+		return footprint.AppendAbsent(b), true
+	}
+	value := w.raw[found].value
+	if !utf8.ValidString(value) {
+		return b, false
+	}
+	return footprint.AppendString(b, value), true
+}
+
+// appendPresent writes a text, which a message that has it empty does not have.
+func appendPresent(b []byte, s string) []byte {
+	if s == "" {
+		return footprint.AppendAbsent(b)
+	}
+	return footprint.AppendString(b, s)
+}
+
+// lowerCase says whether a name has no upper case letter, and whether it is ASCII.
+func lowerCase(name string) (lower, plain bool) {
+	lower = true
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= utf8.RuneSelf:
+			return false, false
+		case 'A' <= c && c <= 'Z':
+			lower = false
+		}
+	}
+	return lower, true
+}
+
+// equalLower says whether an ASCII name in lower case is lower.
+func equalLower(name, lower string) bool {
+	if len(name) != len(lower) {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
