@@ -23,12 +23,35 @@ func TestEnvoyAcceptsEveryConfiguration(t *testing.T) {
 		t.Run(file, func(t *testing.T) {
 			c := shipped(t, file)
 			if file == "envoy-mtls.yaml" {
-				withCertificates(t, c)
+				withCertificates(t, c, "static_resources/clusters/name=rolegate")
 			}
 			if err := envoy.Validate(t.Context(), c, t.TempDir()); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestConnections: the configuration for connections that are not HTTP fails closed too.
+func TestConnections(t *testing.T) {
+	c := shipped(t, "network/envoy.yaml")
+	const chain = "static_resources/listeners/0/filter_chains/0"
+	for path, want := range map[string]any{
+		"admin/address/socket_address/address":                              "127.0.0.1",
+		chain + "/transport_socket/typed_config/require_client_certificate": true,
+		chain + "/filters/0/name":                                           "envoy.filters.network.ext_authz",
+		chain + "/filters/0/typed_config/failure_mode_allow":                false,
+		chain + "/filters/0/typed_config/include_tls_session":               true,
+	} {
+		var got any
+		if err := c.Get(path, &got); err != nil || got != want {
+			t.Errorf("%s = %v, %v, want %v", path, got, err, want)
+		}
+	}
+	envoytest.Require(t)
+	withCertificates(t, c, chain)
+	if err := envoy.Validate(t.Context(), c, t.TempDir()); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -165,7 +188,7 @@ func TestVariationsOfTheReadme(t *testing.T) {
 }
 
 // withCertificates has a configuration read files that are there.
-func withCertificates(t *testing.T, c *envoy.Config) {
+func withCertificates(t *testing.T, c *envoy.Config, path string) {
 	t.Helper()
 	authority, err := certs.New("test")
 	if err != nil {
@@ -173,7 +196,7 @@ func withCertificates(t *testing.T, c *envoy.Config) {
 	}
 	f, err := authority.Issue(t.TempDir(), "envoy", "spiffe://example.org/envoy")
 	if err == nil {
-		err = c.TLSFiles("rolegate", f.Cert, f.Key, f.CA)
+		err = c.TLSFiles(path, f.Cert, f.Key, f.CA)
 	}
 	if err != nil {
 		t.Fatal(err)

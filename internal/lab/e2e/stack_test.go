@@ -76,6 +76,7 @@ type options struct {
 	settings string                    // added to rolegate's configuration
 	edit     func(*envoy.Config) error // changes Envoy's configuration
 	hold     func(*http.Request)       // called by the application
+	without  func(*stack)              // starts another Envoy in place of the usual one
 }
 
 // start runs a stack for one test. It is ready unless it begins without bundles.
@@ -97,7 +98,11 @@ func start(t *testing.T, o options) *stack {
 	if !o.empty {
 		s.await(t, "rolegate is ready", s.gate.Ready)
 	}
-	s.startEnvoy(t, o)
+	if o.without != nil {
+		o.without(s)
+	} else {
+		s.startEnvoy(t, o)
+	}
 	return s
 }
 
@@ -186,7 +191,7 @@ func (s *stack) startEnvoy(t *testing.T, o options) {
 	case o.http:
 		err = cfg.PointHealth("rolegate", s.config.Admin)
 	case o.mtls:
-		err = cfg.TLSFiles("rolegate", s.certs.envoy.Cert, s.certs.envoy.Key, s.certs.envoy.CA)
+		err = cfg.TLSFiles("static_resources/clusters/name=rolegate", s.certs.envoy.Cert, s.certs.envoy.Key, s.certs.envoy.CA)
 	}
 	err = errors.Join(err, cfg.Loopback(), cfg.Point("rolegate", address), cfg.Point("application", app.Listener.Addr().String()))
 	if o.edit != nil {

@@ -81,9 +81,10 @@ func (c *Config) PointHealth(cluster, address string) error {
 	return c.Set("static_resources/clusters/name="+cluster+"/load_assignment/endpoints/0/lb_endpoints/0/endpoint/health_check_config/address", value)
 }
 
-// TLSFiles has a cluster prove who it is, and check who rolegate is, with these files.
-func (c *Config) TLSFiles(cluster, cert, key, authority string) error {
-	common := "static_resources/clusters/name=" + cluster + "/transport_socket/typed_config/common_tls_context/"
+// TLSFiles has a cluster or a filter chain, by its path, prove who Envoy is, and check
+// who the others are, with these files.
+func (c *Config) TLSFiles(path, cert, key, authority string) error {
+	common := path + "/transport_socket/typed_config/common_tls_context/"
 	return errors.Join(
 		c.Set(common+"tls_certificates/0/certificate_chain/filename", cert),
 		c.Set(common+"tls_certificates/0/private_key/filename", key),
