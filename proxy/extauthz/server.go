@@ -7,9 +7,9 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -76,6 +76,8 @@ type Server struct {
 	log      *zap.Logger
 	health   *health.Server
 	listener net.Listener
+	socket   atomic.Pointer[socket] // the listener, if it is one
+	ready    atomic.Bool
 	certs    *certs.Certs // nil: no TLS
 	teller   *teller
 	shape    *shape    // of a CheckRequest
@@ -145,7 +147,8 @@ type endingStream struct {
 
 func (s endingStream) Context() context.Context { return s.ctx }
 
-// SetReady tells health checks whether the server may be asked.
+// SetReady tells health checks whether the server may be asked. When it may be for the
+// first time, its unix socket takes the place of the one before it.
 func (s *Server) SetReady(ready bool) {
 	state := healthv1.HealthCheckResponse_NOT_SERVING
 	if ready {
@@ -153,6 +156,13 @@ func (s *Server) SetReady(ready bool) {
 	}
 	s.health.SetServingStatus("", state)
 	s.health.SetServingStatus(authv3.Authorization_ServiceDesc.ServiceName, state)
+	s.ready.Store(ready)
+	if l := s.socket.Load(); ready && l != nil {
+		if err := l.place(); err != nil {
+			// Nobody would ever ask this server: its end is what a human hears of.
+			s.log.Error("cannot take over the socket", zap.Error(errors.Join(err, l.Close())))
+		}
+	}
 }
 
 // Check answers one request of Envoy's that is decoded already. The error is always
@@ -196,7 +206,7 @@ func (s *Server) Listen(ctx context.Context) error {
 		return err
 	}
 	if path, ok := strings.CutPrefix(s.cfg.Addr, "unix://"); ok {
-		s.listener, err = listenUnix(ctx, path, s.cfg.SocketMode)
+		err = s.listenUnix(ctx, path)
 	} else {
 		s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Addr)
 	}
@@ -214,26 +224,17 @@ func (s *Server) Addr() net.Addr {
 	return s.listener.Addr()
 }
 
-// listenUnix binds a socket beside path and renames it over path: whoever connects
-// finds the old server or the new one, never none. The file is left there at the
-// end, for by then it may be the next server's.
-func listenUnix(ctx context.Context, path string, mode os.FileMode) (net.Listener, error) {
-	if !strings.HasPrefix(path, "/") {
-		return nil, errors.New("a socket's address is unix:// and an absolute path")
-	}
-	temp := path + "." + strconv.Itoa(os.Getpid())
-	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", temp)
+func (s *Server) listenUnix(ctx context.Context, path string) error {
+	l, err := bindUnix(ctx, path, s.cfg.SocketMode)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(temp, mode), os.Rename(temp, path)); err != nil {
-		return nil, errors.Join(err, l.Close(), os.Remove(temp))
+	s.listener = l
+	s.socket.Store(l)
+	if s.ready.Load() {
+		return l.place()
 	}
-	return l, nil
+	return nil
 }
 
 // Run serves until ctx ends, then drains: it says that it no longer serves, waits,

@@ -203,26 +203,6 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestSocketIsTakenOver: a second server binds the path of the first, which goes on
-// answering who is connected; whoever connects next finds the second.
-func TestSocketIsTakenOver(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "authz.sock")
-	cfg := Config{Addr: "unix://" + path, SocketMode: 0o600}
-	_, stopFirst := serve(t, New(cfg, testGate(t, zap.NewNop()), zap.NewNop()))
-	conn, _ := serve(t, New(cfg, testGate(t, zap.NewNop()), zap.NewNop()))
-	stopFirst()
-	if _, err := authv3.NewAuthorizationClient(conn).Check(t.Context(), checkRequest("/", nil)); err != nil {
-		t.Errorf("after the first server ended: %v", err)
-	}
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("got %v, %v, want a socket of mode 0600", info, err)
-	}
-	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
-		t.Errorf("got %v, %v, want the socket alone", entries, err)
-	}
-}
-
 func TestBadAddressEndsTheProgram(t *testing.T) {
 	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
