@@ -53,11 +53,14 @@ var errResult = errors.New("the result is not a decision")
 
 // decisionOf reads a policy's result: a boolean, or an object whose `allowed` (or
 // `allow`) is one. bounded is false when the result does not say how long it holds.
-func decisionOf(v ast.Value) (d Decision, bounded bool, err error) {
+func decisionOf(v ast.Value, lenient bool) (d Decision, bounded bool, err error) {
 	switch v := v.(type) {
 	case ast.Boolean:
 		return Decision{Effect: effect(bool(v)), Reason: plainReason(bool(v)), Result: v}, false, nil
 	case ast.Object:
+		if lenient {
+			return lenientDecision(v)
+		}
 		return decisionOfObject(v)
 	case nil:
 		return Decision{}, false, fmt.Errorf("%w: it is undefined", errResult)
@@ -94,6 +97,29 @@ func decisionOfObject(o ast.Object) (d Decision, bounded bool, err error) {
 	default:
 		return Decision{}, false, fmt.Errorf("%w: `valid_until` is of type %s, want integer milliseconds or null", errResult, ast.ValueName(until))
 	}
+}
+
+// lenientDecision reads the result of a policy for which `allowed` is the whole verdict
+// and no other member has to mean anything: what is none of ours is passed over.
+func lenientDecision(o ast.Object) (d Decision, bounded bool, err error) {
+	allowed, ok := member(o, "allowed").(ast.Boolean)
+	if !ok {
+		return Decision{}, false, fmt.Errorf("%w: want a boolean `allowed`", errResult)
+	}
+	d = Decision{Effect: effect(bool(allowed)), Reason: plainReason(bool(allowed)), Result: o}
+	if reason, ok := member(o, "reason").(ast.String); ok {
+		d.Reason = string(reason)
+	}
+	switch until := member(o, "valid_until").(type) {
+	case ast.Null:
+		return d, true, nil
+	case ast.Number:
+		if ms, ok := milliseconds(until); ok {
+			d.ValidUntil = time.UnixMilli(ms)
+			return d, true, nil
+		}
+	}
+	return d, false, nil
 }
 
 // milliseconds reads a whole number however it is written: 1.767225604e12 is one too.

@@ -50,13 +50,13 @@ func TestDecisionOf(t *testing.T) {
 		`{"allow": true, "valid_until": 5.5}`:    fault,
 		`{"allow": true, "valid_until": 1e99}`:   fault,
 	} {
-		d, bounded, err := decisionOf(ast.MustParseTerm(result).Value)
+		d, bounded, err := decisionOf(ast.MustParseTerm(result).Value, false)
 		got := answer{d.Effect, d.Reason, d.ValidUntil, bounded, err != nil}
 		if !cmp.Equal(got, want) {
 			t.Errorf("%s: got %+v, want %+v (%v)", result, got, want, err)
 		}
 	}
-	if d, _, err := decisionOf(nil); err == nil || d.Effect != Deny {
+	if d, _, err := decisionOf(nil, false); err == nil || d.Effect != Deny {
 		t.Errorf("undefined: got %+v, want a fault", d)
 	}
 }

@@ -381,7 +381,7 @@ func (v View) evaluate(ctx context.Context, q *query, key string, doc ast.Value,
 		}
 		return nil, err
 	}
-	d, bounded, err := decisionOf(value)
+	d, bounded, err := decisionOf(value, v.at.lenient)
 	if err != nil {
 		return nil, err
 	}

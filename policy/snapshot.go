@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,7 +37,12 @@ type Source struct {
 	Data       map[string]any         // decoded JSON, numbers as json.Number; not changed afterwards
 	Entrypoint string                 // with slashes; "" means DefaultEntrypoint
 	Revisions  map[string]string      // bundle → revision
-	Lenient    bool                   // builtin errors are undefined, as in OPA; false: an error is a denial
+	// Lenient is for policies written for OPA: builtin errors are undefined, `allowed` is
+	// the whole verdict of a result, and a segment of Entrypoint that is an integer is an
+	// index. false: a builtin error is a denial.
+	Lenient bool
+	// Builtins are allowed though they reach beyond input and data (http.send).
+	Builtins []string
 }
 
 // Snapshot is compiled Rego with its data, routes and aliases. It never changes.
@@ -87,7 +93,7 @@ func Compile(ctx context.Context, src Source) (*Snapshot, error) {
 		lenient:    src.Lenient,
 		values:     cache.NewInterQueryValueCache(ctx, nil),
 	}
-	if err := s.compile(src.Modules); err != nil {
+	if err := s.compile(src.Modules, src.Builtins); err != nil {
 		return nil, err
 	}
 	if err := s.hold(ctx, src.Data); err != nil {
@@ -109,8 +115,8 @@ func (s *Snapshot) WithData(ctx context.Context, data map[string]any) (*Snapshot
 	return next, nil
 }
 
-func (s *Snapshot) compile(modules map[string]*ast.Module) error {
-	s.compiler = ast.NewCompiler().WithCapabilities(capabilities()).SetErrorLimit(maxCompileErrors)
+func (s *Snapshot) compile(modules map[string]*ast.Module, allowed []string) error {
+	s.compiler = ast.NewCompiler().WithCapabilities(capabilities(allowed)).SetErrorLimit(maxCompileErrors)
 	s.compiler.Compile(modules)
 	if s.compiler.Failed() {
 		return compileProblems(s.compiler.Errors)
@@ -149,11 +155,14 @@ func (s *Snapshot) conflicts(ctx context.Context) error {
 }
 
 // capabilities are OPA's without what a decision must not do: reach the network,
-// look at the process, throw dice, make tokens, or shift until memory ends.
-func capabilities() *ast.Capabilities {
+// look at the process, throw dice, make tokens, or shift until memory ends; but for
+// what is allowed by name.
+func capabilities(allowed []string) *ast.Capabilities {
 	c := ast.CapabilitiesForThisVersion()
-	c.Builtins = slices.DeleteFunc(slices.Clone(c.Builtins), func(b *ast.Builtin) bool { return refused(b.Name) })
-	c.AllowNet = []string{} // empty is none; nil would be every host
+	c.Builtins = slices.DeleteFunc(slices.Clone(c.Builtins), func(b *ast.Builtin) bool { return refused(b.Name) && !slices.Contains(allowed, b.Name) })
+	if !slices.Contains(allowed, ast.HTTPSend.Name) && !slices.Contains(allowed, ast.NetLookupIPAddr.Name) {
+		c.AllowNet = []string{} // empty is none; nil is every host
+	}
 	return c
 }
 
@@ -175,7 +184,7 @@ func compileProblems(errs ast.Errors) Problems {
 			p.File, p.Line, p.Column = e.Location.File, e.Location.Row, e.Location.Col
 		}
 		if name, ok := strings.CutPrefix(e.Message, "undefined function "); ok && refused(name) {
-			p.Hint = name + " is not available to policies: a decision reaches nothing outside its data"
+			p.Hint = name + " is not available to policies: a decision reaches nothing outside its data (loader.builtins: [" + name + "] allows it)"
 		}
 		problems = append(problems, p)
 	}
@@ -238,7 +247,7 @@ func (s *Snapshot) query(ctx context.Context, entrypoint string) (*query, error)
 	if q := s.queries[entrypoint]; q != nil {
 		return q, nil
 	}
-	ref := entrypointRef(entrypoint)
+	ref := entrypointRef(entrypoint, s.lenient)
 	if len(s.compiler.GetRules(ref)) == 0 && !s.hasData(ctx, ref) {
 		return nil, fmt.Errorf("%w: %s", errEntrypoint, entrypoint)
 	}
@@ -308,13 +317,19 @@ func (s *Snapshot) Footprint(ctx context.Context, entrypoint string) (*footprint
 	return a.footprint, a.reuse, nil
 }
 
-// entrypointRef is data.a.b for "a/b". Dots stay inside a segment.
-func entrypointRef(entrypoint string) ast.Ref {
+// entrypointRef is data.a.b for "a/b". Dots stay inside a segment. indexes: a segment
+// that is an integer is an index.
+func entrypointRef(entrypoint string, indexes bool) ast.Ref {
 	ref := ast.Ref{ast.DefaultRootDocument}
 	for segment := range strings.SplitSeq(entrypoint, "/") {
-		if segment != "" {
-			ref = append(ref, ast.StringTerm(segment))
+		if segment == "" {
+			continue
 		}
+		if i, err := strconv.Atoi(segment); err == nil && indexes {
+			ref = append(ref, ast.IntNumberTerm(i))
+			continue
+		}
+		ref = append(ref, ast.StringTerm(segment))
 	}
 	return ref
 }

@@ -33,6 +33,13 @@ type Config struct {
 	// that no client may send: they are taken out in every spelling. Names that
 	// begin with x-rolegate- always are.
 	ReservedHeaders []string `yaml:"reserved_headers"`
+	// StrictPaths has a profile that gives policies requests as they were sent refuse
+	// those that have more than one reading, as the profile rolegate does.
+	StrictPaths bool `yaml:"strict_paths"`
+
+	Profile Profile `yaml:"-"` // whose policies are asked
+	// DryRun lets through what policies deny. Who could not be answered is denied still.
+	DryRun bool `yaml:"-"`
 }
 
 const (

@@ -58,7 +58,7 @@ func New(
 	if err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(reg)
+	m, err := newMetrics(reg, cfg.DryRun)
 	if err != nil {
 		return nil, fmt.Errorf("register the gate's metrics: %w", err)
 	}
@@ -99,6 +99,9 @@ func (g *Gate) note(c *check) {
 		c.series = g.metrics.seriesOf(a, c.in.Protocol)
 	}
 	g.metrics.observe(c.series, &a.Route, took)
+	if a.lifted() {
+		g.metrics.lifted.Inc()
+	}
 	if c.fault != nil {
 		g.complain(a, c.fault)
 	}
@@ -110,7 +113,7 @@ func (g *Gate) note(c *check) {
 		ID: a.ID, Time: c.began, Protocol: c.in.Protocol, Method: c.in.Method, Host: c.host, Path: c.target.String(),
 		Subject: a.Subject.ID, Kind: a.Subject.Type, Route: a.Route, Tenant: a.Tenant,
 		Effect: a.Effect, Verdict: a.Verdict(), Reason: a.Reason,
-		Generation: a.Generation, Revisions: a.Revisions, Origin: a.Origin, Duration: took,
+		Generation: a.Generation, Revisions: a.Revisions, Origin: a.Origin, Duration: took, DryRun: a.DryRun,
 	}
 	if c.why != nil {
 		r.Error = c.why.Error()
@@ -145,12 +148,14 @@ type check struct {
 	target  canonical.Target
 	spoofs  spoofs
 	badName error
-	query   canonical.Values // once asked for
-	parsed  bool
-	doc     document
-	answer  Answer
-	why     error // what the decision log says of an answer that is none
-	fault   error // why, when a human must hear of it
+	// routeless says that the request has no one reading, so that no route is its own.
+	routeless bool
+	query     canonical.Values // once asked for
+	parsed    bool
+	doc       document
+	answer    Answer
+	why       error // what the decision log says of an answer that is none
+	fault     error // why, when a human must hear of it
 
 	teller   Teller // nil: the answer itself is wanted
 	recalled policy.Recalled
@@ -186,6 +191,7 @@ func newCheck(g *Gate) *check {
 // begin starts a check that is new, or cleared.
 func (c *check) begin(ctx context.Context, in Inbound) {
 	c.in, c.began = in, c.gate.clock()
+	c.answer.DryRun = c.gate.cfg.DryRun
 	c.id = newID()
 	c.limited.begin(ctx, c.gate.cfg.MaxTime)
 }
@@ -266,6 +272,8 @@ func (c *check) recall() bool {
 // anything of the request.
 func (c *check) read() error {
 	switch {
+	case c.gate.cfg.Profile == ProfileOPAEnvoy && !c.gate.cfg.StrictPaths:
+		return c.readRaw()
 	case c.in.Malformed != "":
 		return errors.New(c.in.Malformed)
 	case c.in.Method == "CONNECT":
@@ -316,6 +324,9 @@ func (c *check) authenticate(ctx context.Context, view policy.View) policy.Subje
 
 // resolve names the question; params: with the parameters of the route.
 func (c *check) resolve(params bool) route.Match {
+	if c.routeless {
+		return noRoute()
+	}
 	r := route.Request{
 		Method: c.in.Method, Host: c.host, Segments: c.target.Segments,
 		SubjectID: c.answer.Subject.ID, Alias: c.bound.alias, WithoutParams: !params, Texts: &c.texts,
@@ -402,7 +413,7 @@ func (c *check) decide(ctx context.Context) {
 // reply says what was decided, or that it cannot be said.
 func (c *check) reply() {
 	c.identify()
-	carries, err := carry(c.answer.Result, c.answer.Effect == policy.Allow)
+	carries, err := carry(c.answer.Result, c.answer.Effect == policy.Allow, c.gate.cfg.Profile)
 	if err == nil {
 		err = c.gate.cfg.replyTo(&c.answer, carries, c.spoofs, c.began)
 	}

@@ -16,10 +16,11 @@ type metrics struct {
 	decisions *prometheus.CounterVec   // verdict, reason, source, protocol
 	duration  *prometheus.HistogramVec // source
 	unmatched prometheus.Counter
+	lifted    prometheus.Counter // in a dry run
 }
 
 // newMetrics makes the metrics and registers them with reg, unless it is nil.
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, dryRun bool) (*metrics, error) {
 	m := &metrics{
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rolegate_decisions_total",
@@ -39,9 +40,20 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "rolegate_route_unmatched_total",
 			Help: "Requests that no route of the active bundles matches.",
 		}),
+		lifted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rolegate_dry_run_lifted_total",
+			Help: "Requests that a policy denied and that were let through all the same: there while nothing is enforced.",
+		}),
 	}
 	if reg == nil {
 		return m, nil
+	}
+	if dryRun {
+		on := prometheus.NewGauge(prometheus.GaugeOpts{Name: "rolegate_dry_run", Help: "1 while nothing that a policy denies is stopped."})
+		on.Set(1)
+		if err := errors.Join(reg.Register(on), reg.Register(m.lifted)); err != nil {
+			return m, err
+		}
 	}
 	return m, errors.Join(reg.Register(m.decisions), reg.Register(m.duration), reg.Register(m.unmatched))
 }

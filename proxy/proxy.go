@@ -79,8 +79,8 @@ type Inbound struct {
 type Rest interface {
 	// Lookup answers the value at a path, whose first segment names a member, and
 	// whether there is one. The empty path asks for all members, an object. An error
-	// means that this part of the request cannot be read; the request is then refused
-	// as malformed. Its text, a word or a few, holds nothing of the request.
+	// means that this part of the request cannot be read, and the request is refused as
+	// malformed if a policy may have read it; the object holds the other parts. Its text, a word or a few, holds nothing of the request.
 	Lookup(path ast.Ref) (v ast.Value, found bool, err error)
 }
 
@@ -96,6 +96,8 @@ type Answer struct {
 	Route     route.Match
 	Revisions map[string]string // bundle → revision of the snapshot; shared, never changed
 	Reply     Reply             // the answer as a surface puts it on its wire
+	// DryRun says that nothing that a policy denies is stopped: see [Answer.Passes].
+	DryRun bool
 }
 
 // Authenticator tells who asks. A request without its credential is the zero
@@ -129,6 +131,7 @@ type Record struct {
 	Origin     policy.Origin
 	Duration   time.Duration
 	Error      string // why there was no answer; "" when there was one
+	DryRun     bool   // what the policy denied was let through
 }
 
 // Recorder keeps records. Record must not block.

@@ -27,12 +27,18 @@ type Reply struct {
 	Status  int // 400 to 599, or a redirect with its Location
 	Headers []Header
 	Body    string
+	// AnyStatus says that Status may be that of a success too: the client gets it, and the
+	// upstream nothing.
+	AnyStatus bool
 	// Fault says that there was no answer, and that the operator wants the caller to
 	// hear of it as an error more than as a denial (on_policy_error: error).
 	Fault bool
 
 	// Of both: what the policy wants noted of the request; nil for nothing.
 	Metadata ast.Object
+	// MetadataFirst has the policy's members win over the server's own, but for the
+	// decision's id.
+	MetadataFirst bool
 }
 
 // replyTo makes the reply to a decision. now is the clock reading of the request;
@@ -40,10 +46,15 @@ type Reply struct {
 // as it is, and must become a denial.
 func (cfg Config) replyTo(a *Answer, c carried, taken spoofs, now time.Time) error {
 	a.Tenant, a.Roles = c.tenant, c.roles
-	a.Reply = Reply{Metadata: c.metadata}
-	if a.Effect == policy.Allow {
+	a.Reply = Reply{Metadata: c.metadata, MetadataFirst: cfg.Profile == ProfileOPAEnvoy}
+	switch {
+	case a.Effect == policy.Allow:
 		a.Reply.allow(a, c, taken, now)
-	} else {
+	case a.lifted():
+		a.Reply.allow(a, carried{}, taken, now)
+	case cfg.asSaid(a):
+		a.Reply.denyAsSaid(c)
+	default:
 		cfg.deny(a, c)
 	}
 	return a.Reply.withinBounds()
@@ -139,8 +150,13 @@ func (cfg Config) deny(a *Answer, c carried) {
 	}
 	r.Body = c.body
 	if !c.hasBody {
-		unlessSet("content-type", "application/json")
-		r.Body = deniedBody(r.Status, a.ID)
+		if cfg.Profile == ProfileOPAEnvoy && a.Reason == policy.ReasonMalformedRequest {
+			unlessSet("content-type", "text/plain")
+			r.Body = "request_parse_error: the request cannot be read (decision " + a.ID + ")\n"
+		} else {
+			unlessSet("content-type", "application/json")
+			r.Body = deniedBody(r.Status, a.ID)
+		}
 	}
 	r.Headers = append(r.Headers, c.headers...)
 }

@@ -96,7 +96,7 @@ func TestReplyLaws(t *testing.T) {
 		names := rapid.SliceOfN(sent, 0, 6).Draw(t, "sent")
 		res := result().Draw(t, "result")
 
-		c, err := carry(res, a.Effect == policy.Allow)
+		c, err := carry(res, a.Effect == policy.Allow, ProfileRolegate)
 		if err != nil {
 			if !utf8.ValidString(err.Error()) || strings.ContainsAny(err.Error(), "\r\n") {
 				t.Errorf("%v: the error %q cannot be logged", res, err)

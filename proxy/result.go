@@ -27,6 +27,7 @@ const maxBody = 16 << 10
 // carried is what a policy's result holds beside its verdict. The keys are those
 // of opa-envoy-plugin, and the role library's tenant and roles.
 type carried struct {
+	profile       Profile
 	tenant        string
 	roles         []string
 	headers       []Header // allowed: of the request, upstream; denied: of the response
@@ -45,8 +46,11 @@ type carried struct {
 // policy that cannot say what it means must not decide. Keys that only the other
 // effect knows are not looked at, nor are unknown ones. The error names keys and
 // headers, never values.
-func carry(result ast.Value, allowed bool) (carried, error) {
-	var c carried
+//
+// To policies written for opa-envoy-plugin tenant and roles mean nothing, and a status
+// of the wrong kind is an error.
+func carry(result ast.Value, allowed bool, profile Profile) (carried, error) {
+	c := carried{profile: profile}
 	o, ok := result.(ast.Object)
 	if !ok {
 		return c, nil // a bare boolean
@@ -65,6 +69,9 @@ func carry(result ast.Value, allowed bool) (carried, error) {
 }
 
 func (c *carried) read(key string, v ast.Value, allowed bool) (err error) {
+	if c.profile == ProfileOPAEnvoy && (key == "tenant" || key == "roles") {
+		return nil
+	}
 	switch key {
 	case "tenant":
 		if _, none := v.(ast.Null); !none {
@@ -95,7 +102,7 @@ func (c *carried) readAllowed(key string, v ast.Value) (err error) {
 	case "request_headers_to_remove":
 		c.removeHeaders, err = names(v)
 	case "query_parameters_to_set":
-		c.setQuery, err = parameters(v)
+		c.setQuery, err = parameters(v, plainFor(c.profile))
 	case "query_parameters_to_remove":
 		if c.removeQuery, err = texts(v); err == nil && !allValid(c.removeQuery) {
 			err = errValue
@@ -113,6 +120,9 @@ func (c *carried) readDenied(key string, v ast.Value) (err error) {
 		}
 		if c.status, ok = number.Int(); !ok {
 			return errors.New("is not an integer")
+		}
+		if c.profile == ProfileOPAEnvoy && !sendable(c.status) {
+			return errors.New("is not one that Envoy sends")
 		}
 	case "body":
 		c.body, err = text(v)
@@ -200,7 +210,7 @@ func headerName(v ast.Value) (string, error) {
 // Parameter is a query parameter, decoded.
 type Parameter struct{ Name, Value string }
 
-func parameters(v ast.Value) (list []Parameter, err error) {
+func parameters(v ast.Value, plain func(s string, value bool) bool) (list []Parameter, err error) {
 	o, ok := v.(ast.Object)
 	if !ok {
 		return nil, wrongType(v, "an object")
@@ -214,11 +224,11 @@ func parameters(v ast.Value) (list []Parameter, err error) {
 		if err != nil {
 			return err
 		}
-		if name == "" || !plainParameter(name) {
+		if name == "" || !plain(name, false) {
 			return errValue
 		}
 		for _, value := range values {
-			if !plainParameter(value) {
+			if !plain(value, true) {
 				return errValue
 			}
 			list = append(list, Parameter{Name: name, Value: value})
@@ -241,6 +251,23 @@ func plainParameter(s string) bool {
 		}
 	}
 	return true
+}
+
+// plainFor is what a profile lets a policy write into a query. Policies for
+// opa-envoy-plugin encode what they write; what would make another parameter of it, or
+// end the query, is refused all the same.
+func plainFor(profile Profile) func(s string, value bool) bool {
+	if profile != ProfileOPAEnvoy {
+		return func(s string, _ bool) bool { return plainParameter(s) }
+	}
+	return func(s string, value bool) bool {
+		for i := range len(s) {
+			if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("&#;", c) >= 0 || c == '=' && !value {
+				return false
+			}
+		}
+		return true
+	}
 }
 
 // metadata checks that an object can become a protobuf Struct of moderate size.

@@ -1,44 +1,39 @@
 package proxy
 
 import (
-	"errors"
-	"net/url"
-	"strings"
-
 	"github.com/open-policy-agent/opa/v1/ast"
-)
 
-// Why a target cannot be given to a policy, in logs.
-var (
-	errPath  = errors.New("path escapes")
-	errQuery = errors.New("query escapes")
+	"github.com/rolegate/rolegate/proxy/parsed"
 )
 
 // ParsedTarget makes the members parsed_path and parsed_query of a policy's input from
 // a request's target, as opa-envoy-plugin does: the path decoded whole, without leading
 // slashes, split at the others. That joins what an encoded slash kept apart; the gate
-// has refused such paths before any policy is asked. The error is one for logs.
+// has refused such paths before any policy is asked, unless it has a profile in which
+// policies see paths as they were sent. What cannot be read is nil, and the error one
+// for logs.
 func ParsedTarget(target string) (path *ast.Array, query ast.Object, err error) {
-	rawPath, rawQuery, _ := strings.Cut(target, "?")
-	decoded, err := url.PathUnescape(rawPath)
-	if err != nil {
-		return nil, nil, errPath
+	segments, err := parsed.Path(target)
+	if err == nil {
+		path = arrayOf(segments)
 	}
-	values, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return nil, nil, errQuery // a ";" too: what it means depends on who reads it
-	}
-	var segments []*ast.Term
-	for segment := range strings.SplitSeq(strings.TrimLeft(decoded, "/"), "/") {
-		segments = append(segments, ast.StringTerm(segment))
-	}
-	query = ast.NewObject()
-	for name, list := range values {
-		terms := make([]*ast.Term, len(list))
-		for i, v := range list {
-			terms[i] = ast.StringTerm(v)
+	values, errQuery := parsed.Query(target)
+	if errQuery == nil {
+		query = ast.NewObject()
+		for name, list := range values {
+			query.Insert(ast.StringTerm(name), ast.NewTerm(arrayOf(list)))
 		}
-		query.Insert(ast.StringTerm(name), ast.ArrayTerm(terms...))
 	}
-	return ast.NewArray(segments...), query, nil
+	if err == nil {
+		err = errQuery
+	}
+	return path, query, err
+}
+
+func arrayOf(list []string) *ast.Array {
+	terms := make([]*ast.Term, len(list))
+	for i, v := range list {
+		terms[i] = ast.StringTerm(v)
+	}
+	return ast.NewArray(terms...)
 }

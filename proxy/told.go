@@ -92,5 +92,5 @@ func (t *told) appendTo(dst []byte, id *[idBytes]byte) []byte {
 // untied is the answer without what differs between the callers that one remembered
 // decision answers.
 func (a *Answer) untied() Answer {
-	return Answer{Decision: a.Decision, ID: a.ID, Revisions: a.Revisions, Reply: a.Reply}
+	return Answer{Decision: a.Decision, ID: a.ID, Revisions: a.Revisions, Reply: a.Reply, DryRun: a.DryRun}
 }

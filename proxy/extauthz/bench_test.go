@@ -48,7 +48,7 @@ func BenchmarkCheck(b *testing.B) {
 				"authorization": "Bearer " + canary, "accept": "*/*", "accept-encoding": "gzip", "user-agent": "curl/8",
 				"x-forwarded-for": "10.0.0.9", "x-forwarded-proto": "https", "x-request-id": "6f9b",
 			})
-			for g.Check(b.Context(), inbound(req)).Origin != policy.OriginHit {
+			for g.Check(b.Context(), inbound(req, nil)).Origin != policy.OriginHit {
 				time.Sleep(time.Millisecond)
 			}
 			raw, err := proto.Marshal(req)

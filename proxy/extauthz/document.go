@@ -13,8 +13,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/structpb"
-
-	"github.com/rolegate/rolegate/proxy"
 )
 
 // Bounds of what a policy is given. Metadata comes from filters before us and may
@@ -27,35 +25,6 @@ const (
 // errTooLarge is why a request cannot be given to a policy, in logs.
 var errTooLarge = errors.New("attributes too deep or too many")
 
-// document makes the input that opa-envoy-plugin gives a policy: attributes, version,
-// parsed_path, parsed_query and source_principal. The body is not read yet, so
-// parsed_body and truncated_body are absent, as with skip-request-body-parse.
-func document(req *authv3.CheckRequest) (ast.Object, error) {
-	doc := ast.NewObject(member("version", version()))
-	put := func(key string, v ast.Value) { doc.Insert(ast.InternedTerm(key), ast.NewTerm(v)) }
-
-	attributes := req.GetAttributes()
-	if attributes == nil {
-		return doc, nil
-	}
-	w := walk{left: maxNodes}
-	tree := w.message(attributes.ProtoReflect(), 0)
-	if w.exceeded {
-		return nil, errTooLarge
-	}
-	put("attributes", tree)
-	if principal := attributes.GetSource().GetPrincipal(); principal != "" {
-		put("source_principal", ast.String(principal))
-	}
-	path, query, err := proxy.ParsedTarget(attributes.GetRequest().GetHttp().GetPath())
-	if err != nil {
-		return nil, err
-	}
-	put("parsed_path", path)
-	put("parsed_query", query)
-	return doc, nil
-}
-
 func version() ast.Value {
 	return ast.NewObject(member("ext_authz", ast.String("v3")), member("encoding", ast.String("protojson")))
 }
@@ -63,6 +32,14 @@ func version() ast.Value {
 // joined gives raw headers the joined form as well, so that policies written for it
 // see what Envoy would have sent them.
 func joined(raw []*corev3.HeaderValue) ast.Object {
+	headers := ast.NewObject()
+	for name, value := range joinedTexts(raw) {
+		headers.Insert(ast.StringTerm(name), ast.StringTerm(value))
+	}
+	return headers
+}
+
+func joinedTexts(raw []*corev3.HeaderValue) map[string]string {
 	values := make(map[string]string, len(raw))
 	for _, h := range raw {
 		name, value := strings.ToLower(h.GetKey()), printable(rawValue(h))
@@ -71,11 +48,7 @@ func joined(raw []*corev3.HeaderValue) ast.Object {
 		}
 		values[name] = value
 	}
-	headers := ast.NewObject()
-	for name, value := range values {
-		headers.Insert(ast.StringTerm(name), ast.StringTerm(value))
-	}
-	return headers
+	return values
 }
 
 // printable replaces each byte that is not UTF-8 by "!", as Envoy does.
@@ -218,10 +191,16 @@ func (w *walk) value(v *structpb.Value, depth int) ast.Value {
 	}
 }
 
-// number writes a float as JSON does. What JSON cannot say is null.
+// number writes a float as JSON does. What JSON cannot say is a text, as in the JSON of
+// protobuf.
 func number(f float64) ast.Value {
-	if math.IsInf(f, 0) || math.IsNaN(f) {
-		return ast.NullValue
+	switch {
+	case math.IsNaN(f):
+		return ast.String("NaN")
+	case math.IsInf(f, 1):
+		return ast.String("Infinity")
+	case math.IsInf(f, -1):
+		return ast.String("-Infinity")
 	}
 	format := byte('f')
 	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {

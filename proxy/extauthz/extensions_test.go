@@ -164,7 +164,7 @@ func TestPoliciesReadEverything(t *testing.T) {
 		if err := protojson.Unmarshal(archive.Files[0].Data, req); err != nil {
 			t.Fatal(err)
 		}
-		doc, err := document(req)
+		doc, err := newRest(req, nil).document()
 		if err != nil {
 			t.Fatal(err)
 		}

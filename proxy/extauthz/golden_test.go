@@ -89,7 +89,7 @@ func TestRequests(t *testing.T) {
 		if err := protojson.Unmarshal(input, req); err != nil {
 			t.Fatal(err)
 		}
-		in := inbound(req)
+		in := inbound(req, nil)
 		headers := map[string][]string{}
 		for name := range in.HeaderNames {
 			lower := strings.ToLower(name)

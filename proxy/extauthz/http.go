@@ -37,6 +37,8 @@ type HTTPConfig struct {
 	DrainWait time.Duration `yaml:"-"`
 	// TLS is as in [Config]; nothing is taken over from there.
 	TLS certs.Config `yaml:"tls"`
+	// Documents is how policies see requests.
+	Documents Documents `yaml:"-"`
 }
 
 const (
@@ -230,7 +232,7 @@ func (s *HTTPServer) answer(r *http.Request) (a httpAnswer) {
 	if !ok {
 		return httpAnswer{status: http.StatusNotFound, body: "checks are asked below " + s.cfg.PathPrefix + "\n"}
 	}
-	answer := s.gate.Check(r.Context(), httpInbound(r, target))
+	answer := s.gate.Check(r.Context(), httpInbound(r, target, &s.cfg.Documents))
 	a, fault := httpResponse(answer)
 	if fault != "" {
 		s.complain(answer.ID, fault)

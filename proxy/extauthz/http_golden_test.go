@@ -27,7 +27,7 @@ func TestHTTPRequests(t *testing.T) {
 		if !ok {
 			return map[string]any{"asked": false}
 		}
-		in := httpInbound(r, target)
+		in := httpInbound(r, target, nil)
 		headers := map[string][]string{}
 		for name := range in.HeaderNames {
 			if values := in.Credentials.Headers.Values(name); values != nil {

@@ -28,7 +28,7 @@ func asked(prefix, uri string) (target string, ok bool) {
 // service does not tell is absent from it: source and destination, context extensions,
 // metadata, scheme and protocol. The certificate of the connection is Envoy's own, and
 // says nothing of the client.
-func httpInbound(r *http.Request, target string) proxy.Inbound {
+func httpInbound(r *http.Request, target string, how *Documents) proxy.Inbound {
 	body, malformed := bodyOf(r)
 	check := &authv3.AttributeContext_HttpRequest{
 		Method: r.Method, Path: target, Host: r.Host, Size: -1,
@@ -47,7 +47,7 @@ func httpInbound(r *http.Request, target string) proxy.Inbound {
 			check.RawBody = body
 		}
 	}
-	in := inbound(&authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{Http: check}}})
+	in := inbound(&authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{Http: check}}}, how)
 	in.Protocol = proxy.ProtocolHTTP
 	in.Credentials.Headers = copies(r.Header)
 	switch {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rolegate/rolegate/policy"
 	"github.com/rolegate/rolegate/proxy"
 )
 
@@ -28,10 +27,10 @@ func httpRefusal() httpAnswer { return httpAnswer{status: http.StatusForbidden} 
 // of the gRPC service would not let pass, and what HTTP cannot say, is a denial, with
 // the fault.
 func httpResponse(a proxy.Answer) (r httpAnswer, fault string) {
-	if _, fault := guard(response(a), a.Effect); fault != "" {
+	if _, fault := guardAs(response(a), meaningOf(a)); fault != "" {
 		return httpRefusal(), fault
 	}
-	if a.Effect != policy.Allow {
+	if !a.Passes() {
 		return httpAnswer{status: httpDenied(a.Reply), headers: a.Reply.Headers, body: a.Reply.Body}, ""
 	}
 	if len(a.Reply.SetQuery)+len(a.Reply.RemoveQuery) > 0 {
@@ -78,7 +77,7 @@ func httpDenied(r proxy.Reply) int {
 	if r.Fault {
 		return http.StatusServiceUnavailable
 	}
-	if code := int(httpStatus(r.Status)); code < http.StatusInternalServerError {
+	if code := int(httpStatus(r.Status, false)); code < http.StatusInternalServerError {
 		return code
 	}
 	return http.StatusForbidden

@@ -1,59 +1,12 @@
 package extauthz
 
 import (
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/rolegate/rolegate/proxy"
 )
-
-// rest reads single values straight from the message: an answer from memory needs a
-// few of them, and the whole document would cost more than the answer. What it finds
-// is what [document] holds there.
-type rest struct{ req *authv3.CheckRequest }
-
-// Lookup implements [proxy.Rest].
-func (r rest) Lookup(path ast.Ref) (ast.Value, bool, error) {
-	if len(path) == 0 {
-		doc, err := document(r.req)
-		return doc, err == nil, err
-	}
-	attributes := r.req.GetAttributes()
-	head, _ := path[0].Value.(ast.String)
-	switch below := path[1:]; {
-	case head == "version":
-		return within(version(), below)
-	case attributes == nil:
-		return nil, false, nil
-	case head == "attributes":
-		w := walk{left: maxNodes}
-		v, found := w.find(attributes.ProtoReflect(), below)
-		if w.exceeded {
-			return nil, false, errTooLarge
-		}
-		return v, found, nil
-	case head == "source_principal" && attributes.GetSource().GetPrincipal() != "":
-		return within(ast.String(attributes.GetSource().GetPrincipal()), below)
-	case head == "parsed_path" || head == "parsed_query":
-		segments, query, err := proxy.ParsedTarget(attributes.GetRequest().GetHttp().GetPath())
-		if err != nil {
-			return nil, false, err
-		}
-		if head == "parsed_path" {
-			return within(segments, below)
-		}
-		return within(query, below)
-	default:
-		return nil, false, nil
-	}
-}
-
-// Metadata implements [proxy.Metadata].
-func (r rest) Metadata(namespace, key string) (ast.Value, bool, error) {
-	return metadataOf(r, namespace, key)
-}
 
 // metadataOf is what a filter noted, as a policy would read it.
 func metadataOf(r proxy.Rest, namespace, key string) (ast.Value, bool, error) {

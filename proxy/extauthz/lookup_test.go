@@ -29,7 +29,7 @@ func TestLookupFindsWhatTheDocumentHolds(t *testing.T) {
 		if err := protojson.Unmarshal(archive.Files[0].Data, req); err != nil {
 			t.Fatal(err)
 		}
-		doc, err := document(req)
+		doc, err := newRest(req, nil).document()
 		if err != nil {
 			continue
 		}
@@ -41,7 +41,7 @@ func TestLookupFindsWhatTheDocumentHolds(t *testing.T) {
 				}
 				asked++
 				want, err := doc.Find(p)
-				got, found, unread := rest{req}.Lookup(p)
+				got, found, unread := newRest(req, nil).Lookup(p)
 				if unread != nil || found != (err == nil) || found && want.Compare(got) != 0 {
 					t.Errorf("%s: %s: got %v, %v, %v, want %v, %v", file, p, got, found, unread, want, err)
 				}
@@ -85,11 +85,11 @@ func TestMetadataIsBounded(t *testing.T) {
 			if len(path) > 1 {
 				path[0] = ast.StringTerm("attributes")
 			}
-			if _, _, err := (rest{req}).Lookup(path); (err != nil) != refused {
+			if _, _, err := newRest(req, nil).Lookup(path); (err != nil) != refused {
 				t.Errorf("%d values, %v: got error %v, want one: %t", n, path, err, refused)
 			}
 		}
-		if _, found, err := (rest{req}).Lookup(ast.Ref{ast.StringTerm("parsed_path")}); !found || err != nil {
+		if _, found, err := newRest(req, nil).Lookup(ast.Ref{ast.StringTerm("parsed_path")}); !found || err != nil {
 			t.Errorf("%d values: what is not metadata: got %v, %v", n, found, err)
 		}
 	}
@@ -98,7 +98,7 @@ func TestMetadataIsBounded(t *testing.T) {
 func TestLookupRefusesWhatItCannotRead(t *testing.T) {
 	req := checkRequest("/a?x=1;y=2", nil)
 	for path, refused := range map[string]bool{"parsed_query": true, "parsed_path": true, "attributes": false, "version": false, "nothing": false} {
-		if _, _, err := (rest{req}).Lookup(ast.Ref{ast.StringTerm(path)}); (err != nil) != refused {
+		if _, _, err := newRest(req, nil).Lookup(ast.Ref{ast.StringTerm(path)}); (err != nil) != refused {
 			t.Errorf("%s: got error %v, want one: %t", path, err, refused)
 		}
 	}

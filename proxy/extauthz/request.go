@@ -23,7 +23,8 @@ const (
 
 // inbound reads a CheckRequest. It takes any message, a nil one included: what it
 // cannot read is malformed, and the gate refuses it.
-func inbound(req *authv3.CheckRequest) proxy.Inbound {
+func inbound(req *authv3.CheckRequest, how *Documents) proxy.Inbound {
+	rest := newRest(req, how)
 	attributes := req.GetAttributes()
 	http := attributes.GetRequest().GetHttp()
 	return proxy.Inbound{
@@ -37,11 +38,11 @@ func inbound(req *authv3.CheckRequest) proxy.Inbound {
 			Principal: attributes.GetSource().GetPrincipal(),
 			Path:      http.GetPath(),
 			Socket:    attributes.GetDestination().GetAddress().GetPipe().GetPath(),
-			Metadata:  rest{req},
+			Metadata:  rest,
 		},
 		HeaderNames: headerNames(http),
-		Rest:        rest{req},
-		Malformed:   malformed(attributes != nil, http != nil, http.GetHost(), http.GetId()),
+		Rest:        rest,
+		Malformed:   how.malformed(attributes != nil, http != nil, http.GetHost(), http.GetId()),
 	}
 }
 

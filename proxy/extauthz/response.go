@@ -32,7 +32,7 @@ const maxRevisions = 16
 func response(a proxy.Answer) *authv3.CheckResponse {
 	r := &authv3.CheckResponse{DynamicMetadata: metadata(a)}
 	switch {
-	case a.Effect == policy.Allow:
+	case a.Passes():
 		r.Status = status(codes.OK)
 		r.HttpResponse = &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
 			Headers:                 options(a.Reply.SetHeaders),
@@ -55,16 +55,16 @@ func status(code codes.Code) *rpcstatus.Status { return &rpcstatus.Status{Code: 
 
 func denied(r proxy.Reply) *authv3.DeniedHttpResponse {
 	return &authv3.DeniedHttpResponse{
-		Status:  &typev3.HttpStatus{Code: httpStatus(r.Status)},
+		Status:  &typev3.HttpStatus{Code: httpStatus(r.Status, r.AnyStatus)},
 		Headers: options(r.Headers),
 		Body:    r.Body,
 	}
 }
 
-// httpStatus is a status that Envoy knows and that is no success; 403 in place of
-// any other.
-func httpStatus(code int) typev3.StatusCode {
-	if code >= 300 && code <= 599 {
+// httpStatus is a status that Envoy knows and that is no success, unless that is meant;
+// 403 in place of any other.
+func httpStatus(code int, success bool) typev3.StatusCode {
+	if code >= 300 && code <= 599 || success && code >= 200 && code <= 299 {
 		known := typev3.StatusCode(code)
 		if _, ok := typev3.StatusCode_name[int32(known)]; ok {
 			return known
@@ -110,7 +110,7 @@ func parameters(list []proxy.Parameter) []*corev3.QueryParameter {
 
 // metadata is what access logs and later filters learn of the decision, under
 // envoy.filters.http.ext_authz. The policy's own members stand beside ours, which
-// it cannot change.
+// it cannot change unless the reply says so.
 func metadata(a proxy.Answer) *structpb.Struct {
 	fields := make(map[string]*structpb.Value, 8)
 	if a.Reply.Metadata != nil {
@@ -128,17 +128,25 @@ func metadata(a proxy.Answer) *structpb.Struct {
 	if len(reason) > maxReason {
 		reason = reason[:maxReason]
 	}
+	set := func(key string, v *structpb.Value) {
+		if _, theirs := fields[key]; !theirs || !a.Reply.MetadataFirst {
+			fields[key] = v
+		}
+	}
 	fields["decision_id"] = structpb.NewStringValue(a.ID)
-	fields["verdict"] = structpb.NewStringValue(string(a.Verdict()))
-	fields["reason"] = structpb.NewStringValue(strings.ToValidUTF8(reason, ""))
-	fields["generation"] = structpb.NewNumberValue(float64(a.Generation))
-	fields["source"] = structpb.NewStringValue(source)
+	set("verdict", structpb.NewStringValue(string(a.Verdict())))
+	set("reason", structpb.NewStringValue(strings.ToValidUTF8(reason, "")))
+	set("generation", structpb.NewNumberValue(float64(a.Generation)))
+	set("source", structpb.NewStringValue(source))
+	if a.DryRun {
+		fields["dry_run"] = structpb.NewBoolValue(true)
+	}
 	if n := len(a.Revisions); n > 0 && n <= maxRevisions {
 		revisions := make(map[string]*structpb.Value, len(a.Revisions))
 		for bundle, revision := range a.Revisions {
 			revisions[bundle] = structpb.NewStringValue(revision)
 		}
-		fields["revisions"] = structpb.NewStructValue(&structpb.Struct{Fields: revisions})
+		set("revisions", structpb.NewStructValue(&structpb.Struct{Fields: revisions}))
 	}
 	return &structpb.Struct{Fields: fields}
 }
@@ -190,6 +198,24 @@ func refusal() *authv3.CheckResponse {
 // to say and nothing else; in place of any other it answers a denial and why. It
 // trusts neither response nor whoever changes it next.
 func guard(r *authv3.CheckResponse, meant policy.Effect) (sent *authv3.CheckResponse, fault string) {
+	return guardAs(r, meaning{effect: meant})
+}
+
+// meaning is what a response was meant to say.
+type meaning struct {
+	effect    policy.Effect
+	anyStatus bool // a denial may have the status of a success
+}
+
+func meaningOf(a proxy.Answer) meaning {
+	m := meaning{effect: a.Effect, anyStatus: a.Reply.AnyStatus}
+	if a.Passes() {
+		m.effect = policy.Allow
+	}
+	return m
+}
+
+func guardAs(r *authv3.CheckResponse, meant meaning) (sent *authv3.CheckResponse, fault string) {
 	if fault := contradiction(r, meant); fault != "" {
 		return refusal(), fault
 	}
@@ -197,7 +223,7 @@ func guard(r *authv3.CheckResponse, meant policy.Effect) (sent *authv3.CheckResp
 }
 
 // contradiction says what is wrong with a response; "" for nothing.
-func contradiction(r *authv3.CheckResponse, meant policy.Effect) string {
+func contradiction(r *authv3.CheckResponse, meant meaning) string {
 	if r == nil || r.GetStatus() == nil {
 		return "no status" // which Envoy takes for OK
 	}
@@ -207,7 +233,7 @@ func contradiction(r *authv3.CheckResponse, meant policy.Effect) string {
 		switch {
 		case !ok:
 			return "a status that denies with a response that allows"
-		case meant != policy.Allow:
+		case meant.effect != policy.Allow:
 			return "a denial that would be an allow"
 		case body.OkResponse == nil:
 			return "an empty response"
@@ -247,13 +273,13 @@ func okContradiction(r *authv3.OkHttpResponse) string {
 	return ""
 }
 
-func deniedContradiction(r *authv3.DeniedHttpResponse, ok bool, meant policy.Effect) string {
+func deniedContradiction(r *authv3.DeniedHttpResponse, ok bool, meant meaning) string {
 	switch code := r.GetStatus().GetCode(); {
 	case ok:
 		return "a status that allows with a response that denies"
-	case meant != policy.Deny:
+	case meant.effect != policy.Deny:
 		return "an allow that would be a denial"
-	case code < 300 || code > 599:
+	case code < 200 || code > 599 || code < 300 && !meant.anyStatus:
 		return "a denial with the HTTP status of a success"
 	case !utf8.ValidString(r.GetBody()):
 		return "a body that is not UTF-8"

@@ -71,7 +71,7 @@ func TestResponseLaws(t *testing.T) {
 		if !allows && (r.GetErrorResponse() != nil) != (a.Reply.Fault && fault == "") {
 			t.Errorf("%+v: is it an error? %v", a, r)
 		}
-		if fault := contradiction(r, map[bool]policy.Effect{true: policy.Allow}[allows]); fault != "" {
+		if fault := contradiction(r, meaning{effect: map[bool]policy.Effect{true: policy.Allow}[allows]}); fault != "" {
 			t.Errorf("%+v: the guard lets a contradiction pass, %s: %v", a, fault, r)
 		}
 		if _, err := proto.Marshal(r); err != nil {

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
 	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/rolegate/rolegate/proxy"
@@ -30,8 +31,9 @@ import (
 
 // Bounds of the server. A check is small: headers, and metadata of other filters.
 const (
-	maxMessage = 256 << 10
-	maxStreams = 1000 // a connection; never unlimited (rapid reset, CVE-2023-44487)
+	maxMessage   = 256 << 10
+	streamWindow = 256 << 10
+	maxStreams   = 1000 // a connection; never unlimited (rapid reset, CVE-2023-44487)
 	// streamWorkers is above what one Envoy has under way in a usual moment; more of them
 	// would wait for nothing, and cost a stack each.
 	streamWorkers = 64
@@ -59,6 +61,13 @@ type Config struct {
 	// TLS is who the server is to Envoy, and which Envoys may ask. Without it, and without a
 	// socket, whoever reaches the port may ask what every caller may do.
 	TLS certs.Config `yaml:"tls"`
+	// MaxMessage bounds one check, in bytes; 0 means 256 KiB. Bodies that Envoy sends are
+	// within.
+	MaxMessage int `yaml:"max_message"`
+	// Reflection has the server tell which services it has (gRPC reflection).
+	Reflection bool `yaml:"reflection"`
+	// Documents is how policies see requests.
+	Documents Documents `yaml:"-"`
 }
 
 const (
@@ -95,6 +104,9 @@ func New(cfg Config, gate *proxy.Gate, log *zap.Logger) *Server {
 	if cfg.MaxConnectionAge == 0 {
 		cfg.MaxConnectionAge = defaultConnectionAge
 	}
+	if cfg.MaxMessage == 0 {
+		cfg.MaxMessage = maxMessage
+	}
 	log = log.Named("extauthz")
 	s := &Server{
 		cfg: cfg, gate: gate, log: log, health: health.NewServer(), teller: &teller{log},
@@ -109,14 +121,14 @@ func New(cfg Config, gate *proxy.Gate, log *zap.Logger) *Server {
 func (s *Server) server(ended context.Context) *grpc.Server {
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
-		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxRecvMsgSize(s.cfg.MaxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
 		// Goroutines whose stacks have grown already, enough for all streams of a busy
 		// moment: a new one grows its stack at each check, which costs more than the check.
 		grpc.NumStreamWorkers(streamWorkers),
 		// Windows that hold any message, and do not change: looking for better ones costs
 		// a ping for every few messages.
-		grpc.StaticStreamWindowSize(maxMessage),
+		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.StaticConnWindowSize(connWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionAge: s.cfg.MaxConnectionAge, MaxConnectionAgeGrace: ageGrace,
@@ -136,6 +148,9 @@ func (s *Server) server(ended context.Context) *grpc.Server {
 	g := grpc.NewServer(options...)
 	g.RegisterService(s.service(), s)
 	healthv1.RegisterHealthServer(g, s.health)
+	if s.cfg.Reflection {
+		reflection.Register(g)
+	}
 	return g
 }
 
@@ -168,7 +183,7 @@ func (s *Server) SetReady(ready bool) {
 // Check answers one request of Envoy's that is decoded already. The error is always
 // nil: a gRPC error would leave the choice to Envoy.
 func (s *Server) Check(ctx context.Context, req *authv3.CheckRequest) (*authv3.CheckResponse, error) {
-	in := inbound(req)
+	in := inbound(req, &s.cfg.Documents)
 	aside := s.cfg.ContextExtensions.aside(&in)
 	return s.teller.response(s.gate.CheckAside(ctx, in, aside)), nil
 }

@@ -312,7 +312,7 @@ func FuzzCheckRequest(f *testing.F) {
 		if _, err := proto.Marshal(r); err != nil {
 			t.Errorf("%v: the response cannot be sent: %v", req, err)
 		}
-		_, _ = document(req) // whether or not a policy read it
+		_, _ = newRest(req, nil).document() // whether or not a policy read it
 	})
 }
 

@@ -57,7 +57,7 @@ func (s *Server) wire() *wire {
 	if w, ok := s.wires.Get().(*wire); ok {
 		return w
 	}
-	return newWire(s.shape)
+	return newWire(s.shape, &s.cfg.Documents)
 }
 
 // answer appends the response to w's message to dst. It answers a panic, too: with a
@@ -78,7 +78,7 @@ func (s *Server) answer(ctx context.Context, dst []byte, w *wire) (answer []byte
 	}
 	in := proxy.Inbound{Protocol: proxy.ProtocolGRPC, Malformed: malformedMessage}
 	if req, err := decode(w.message); err == nil {
-		in = inbound(req)
+		in = inbound(req, &s.cfg.Documents)
 	}
 	return s.tell(ctx, dst, &in)
 }
@@ -100,7 +100,7 @@ func (t *teller) Tell(a proxy.Answer) []byte { return t.encode(t.response(a)) }
 
 // response is the response to an answer that has passed the guard.
 func (t *teller) response(a proxy.Answer) *authv3.CheckResponse {
-	r, fault := guard(response(a), a.Effect)
+	r, fault := guardAs(response(a), meaningOf(a))
 	if fault != "" {
 		t.log.Error("a response had to become a denial", zap.String("decision", a.ID), zap.String("fault", fault))
 	}

@@ -27,16 +27,17 @@ type wire struct {
 	joined     []header
 	raw        []header
 	extensions map[string]string
-	values     []string             // that were answered
-	decoded    *authv3.CheckRequest // once somebody needs it
+	values     []string   // that were answered
+	how        *Documents // may be nil
+	decoded    *rest      // once somebody needs it
 	names      func(yield func(string) bool)
 }
 
 // header is one copy, or all copies joined.
 type header struct{ name, value string }
 
-func newWire(whole *shape) *wire {
-	w := &wire{shape: whole, extensions: map[string]string{}}
+func newWire(whole *shape, how *Documents) *wire {
+	w := &wire{shape: whole, how: how, extensions: map[string]string{}}
 	w.names = w.headerNames
 	return w
 }
@@ -79,7 +80,7 @@ func (w *wire) reset() {
 	clear(w.values)
 	clear(w.extensions)
 	*w = wire{
-		shape: w.shape, joined: w.joined[:0], raw: w.raw[:0], values: w.values[:0], extensions: w.extensions, names: w.names,
+		shape: w.shape, how: w.how, joined: w.joined[:0], raw: w.raw[:0], values: w.values[:0], extensions: w.extensions, names: w.names,
 	}
 }
 
@@ -101,7 +102,7 @@ func (w *wire) read() bool {
 	w.in.Protocol = proxy.ProtocolGRPC
 	w.in.Credentials.Headers, w.in.Credentials.Path, w.in.Credentials.Metadata = w, w.in.Path, w
 	w.in.HeaderNames, w.in.Rest, w.in.Extensions = w.names, w, w.extensions
-	w.in.Malformed = malformed(w.attributes, w.http, w.in.Host, w.id)
+	w.in.Malformed = w.how.malformed(w.attributes, w.http, w.in.Host, w.id)
 	return true
 }
 
@@ -333,9 +334,9 @@ func (w *wire) Lookup(path ast.Ref) (ast.Value, bool, error) {
 		if err != nil {
 			return nil, false, err
 		}
-		w.decoded = req
+		w.decoded = newRest(req, w.how)
 	}
-	return rest{w.decoded}.Lookup(path)
+	return w.decoded.Lookup(path)
 }
 
 // Metadata implements [proxy.Metadata], likewise.

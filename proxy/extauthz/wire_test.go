@@ -160,7 +160,7 @@ func sameReading(t *testing.T, s *Server, raw []byte) (read bool) {
 	if err := proto.Unmarshal(raw, req); err != nil {
 		t.Fatalf("%x: read, and cannot be decoded: %v", raw, err)
 	}
-	in := inbound(req)
+	in := inbound(req, nil)
 	if diff := cmp.Diff(see(&in), see(&w.in)); diff != "" {
 		t.Fatalf("%x (-decoded +wire):\n%s", raw, diff)
 	}
@@ -217,7 +217,7 @@ func bare(r *authv3.CheckResponse) string {
 func wireServers(tb testing.TB) []*Server {
 	tb.Helper()
 	var servers []*Server
-	for _, archive := range []string{benchBundle("true"), benchBundle("input.route.params.doc != input.subject.id"), bundle} {
+	for _, archive := range []string{benchBundle("true"), benchBundle("input.route.params.doc != input.subject.id"), benchBundle(`input.attributes.request.http.headers["x-user"] == "ann"`), bundle} {
 		engine := policytest.Engine(tb, archive, policy.Config{})
 		g, err := proxy.New(proxy.Config{ReservedHeaders: []string{"x-user"}}, engine, tokens{}, nil, nil, time.Now, zap.NewNop())
 		if err != nil {

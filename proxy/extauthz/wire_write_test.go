@@ -56,7 +56,7 @@ func sameWriting(t *testing.T, s *Server, raw []byte) (written int) {
 			continue
 		}
 		written++
-		v, found, err := rest{req}.Lookup(path)
+		v, found, err := newRest(req, nil).Lookup(path)
 		if err != nil {
 			t.Fatalf("%x: %v is written, and cannot be read: %v", raw, path, err)
 		}

@@ -15,7 +15,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/rolegate/rolegate/policy"
 	"github.com/rolegate/rolegate/proxy"
 )
 
@@ -84,7 +83,7 @@ func (h *Handler) Close() { h.transport.CloseIdleConnections() }
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := h.gate.Check(r.Context(), inbound(r))
-	if a.Effect != policy.Allow {
+	if !a.Passes() {
 		deny(w, a.Reply)
 		return
 	}
