@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"go/ast"
 	"go/token"
 	"path/filepath"
@@ -30,7 +29,7 @@ func (c *catalog) add(file string, line int, function, operator, text string) in
 	if len(text) > longestText {
 		text = strings.ToValidUTF8(text[:longestText], "") + "…"
 	}
-	base := fmt.Sprintf("%s %s: %s `%s`", file, function, operator, text)
+	base := file + " " + function + ": " + operator + " `" + text + "`"
 	name := base
 	for n := 2; c.names[name]; n++ {
 		name = base + " " + strconv.Itoa(n)
