@@ -3,6 +3,7 @@ package identity
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -20,11 +21,13 @@ type builder struct {
 	cfg      Config
 	id       *Identity
 	problems []error
+
+	keyPlaces []keyPlace
 }
 
 // wrong notes a problem of a field. The text says what would be right.
 func (b *builder) wrong(field, format string, args ...any) {
-	b.problems = append(b.problems, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
+	b.problems = append(b.problems, Problem{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
 func (b *builder) build() {
@@ -42,11 +45,47 @@ func (b *builder) build() {
 	}
 	for i, a := range b.cfg.Authenticators {
 		field := fmt.Sprintf("authenticators[%d]", i)
-		if a.JWT == nil {
-			b.wrong(field, "is empty, want jwt")
-			continue
+		switch kinds := a.kinds(); len(kinds) {
+		case 1:
+			b.authenticator(field, a)
+		case 0:
+			b.wrong(field, "is empty, want one of jwt, mtls, api_key, metadata and headers")
+		default:
+			b.wrong(field, "is %s at once, want a list entry for each", strings.Join(kinds, " and "))
 		}
+	}
+	b.checkKeyPlaces()
+}
+
+// kinds are the members that are set.
+func (a Authenticator) kinds() []string {
+	var kinds []string
+	for _, k := range [...]struct {
+		name string
+		set  bool
+	}{
+		{"jwt", a.JWT != nil}, {"mtls", a.MTLS != nil}, {"api_key", a.APIKey != nil},
+		{"metadata", a.Metadata != nil}, {"headers", a.Headers != nil},
+	} {
+		if k.set {
+			kinds = append(kinds, k.name)
+		}
+	}
+	return kinds
+}
+
+func (b *builder) authenticator(field string, a Authenticator) {
+	switch {
+	case a.JWT != nil:
 		b.jwt(field+".jwt", *a.JWT)
+	case a.MTLS != nil:
+		b.mtls(field+".mtls", *a.MTLS)
+	case a.APIKey != nil:
+		b.apiKey(field+".api_key", *a.APIKey)
+	case a.Metadata != nil:
+		b.metadata(field+".metadata", *a.Metadata)
+	case a.Headers != nil:
+		b.headers(field+".headers", *a.Headers)
 	}
 }
 
@@ -64,7 +103,7 @@ func (b *builder) jwt(field string, cfg JWT) {
 		names[c.Issuer] = true
 		a.add(b.place(field+".token", c.Token), b.issuer(field, c))
 	}
-	b.id.authenticators = append(b.id.authenticators, a)
+	b.add(a)
 	b.id.memories = append(b.id.memories, a.memory)
 }
 
@@ -79,6 +118,20 @@ func (a *jwt) add(where Place, iss *issuer) {
 }
 
 func (b *builder) issuer(field string, c Issuer) *issuer {
+	i := b.payloadIssuer(field, PayloadIssuer{
+		Issuer: c.Issuer, Audiences: c.Audiences, AnyAudience: c.AnyAudience, Leeway: c.Leeway, Claims: c.Claims,
+	})
+	if slices.Contains(c.Types, "") {
+		b.wrong(field+".types", "holds an empty name, want the typ of its tokens, such as at+jwt")
+	}
+	i.types = slices.Clone(c.Types)
+	i.algorithms = b.algorithms(field, c)
+	i.source = b.source(field, c)
+	return i
+}
+
+// payloadIssuer is what is the same of whoever verifies the signature.
+func (b *builder) payloadIssuer(field string, c PayloadIssuer) *issuer {
 	if c.Issuer == "" {
 		b.wrong(field+".issuer", "is empty, want the iss of its tokens")
 	}
@@ -90,46 +143,83 @@ func (b *builder) issuer(field string, c Issuer) *issuer {
 	case slices.Contains(c.Audiences, ""):
 		b.wrong(field+".audiences", "holds an empty name")
 	}
-	if slices.Contains(c.Types, "") {
-		b.wrong(field+".types", "holds an empty name, want the typ of its tokens, such as at+jwt")
-	}
 	if c.Leeway < 0 || c.Leeway > longestLeeway {
 		b.wrong(field+".leeway", "%v, want 0s to %v", c.Leeway, longestLeeway)
 	}
 	return &issuer{
 		name:        c.Issuer,
-		algorithms:  b.algorithms(field, c),
-		types:       slices.Clone(c.Types),
 		audiences:   slices.Clone(c.Audiences),
 		anyAudience: c.AnyAudience,
 		leeway:      c.Leeway.Milliseconds(),
-		file:        b.keyFile(field, c),
 		mapping:     b.mapping(field+".claims", c.Claims),
 	}
 }
 
-// keyFile is the one source of an issuer's keys. Issuers that name the same file
-// share it.
-func (b *builder) keyFile(field string, c Issuer) *keyFile {
-	if c.JWKSURI != "" {
-		b.wrong(field+".jwks_uri", "is not supported by this version, want a copy of the document in jwks_file")
-		return &keyFile{}
-	}
-	var sources []*keyFile
-	for _, source := range [...]*keyFile{
+// source is the one source of an issuer's keys. Issuers that name the same one share it.
+func (b *builder) source(field string, c Issuer) source {
+	var sources []source
+	for _, file := range [...]*keyFile{
 		{path: c.JWKSFile, format: formatJWKS},
 		{path: c.PEMFile, format: formatPEM},
 		{path: c.SecretFile, format: formatSecret},
 	} {
-		if source.path != "" {
-			sources = append(sources, source)
+		if file.path != "" {
+			sources = append(sources, file)
 		}
 	}
+	if c.JWKSURI != "" {
+		b.checkFetch(field, c)
+		sources = append(sources, newRemote(c.JWKSURI, c.JWKS.withDefaults()))
+	} else if c.JWKS != (Fetch{}) {
+		b.wrong(field+".jwks", "says how to fetch, want a jwks_uri beside it")
+	}
 	if len(sources) != 1 {
-		b.wrong(field, "has %d key sources, want exactly one of jwks_file, pem_file and secret_file", len(sources))
+		b.wrong(field, "has %d key sources, want exactly one of jwks_uri, jwks_file, pem_file and secret_file", len(sources))
 		return &keyFile{}
 	}
-	return b.id.watch(sources[0], c.Issuer)
+	if r, ok := sources[0].(*remote); ok {
+		return b.id.publish(r, c.Issuer)
+	}
+	return b.id.watch(sources[0].(*keyFile), c.Issuer)
+}
+
+func (b *builder) checkFetch(field string, c Issuer) {
+	u, err := url.Parse(c.JWKSURI)
+	if err != nil {
+		b.wrong(field+".jwks_uri", "is no address, want https:// and so on")
+		return
+	}
+	if err := checkURI(u, c.JWKS.AllowHTTP); err != nil {
+		b.wrong(field+".jwks_uri", "%q: %v", u.Redacted(), err)
+	}
+	for _, d := range [...]struct {
+		name               string
+		d, least, most, or time.Duration
+	}{
+		{"refresh", c.JWKS.Refresh, time.Second, 24 * time.Hour, defaultRefresh},
+		{"max_stale", c.JWKS.MaxStale, time.Second, 7 * 24 * time.Hour, defaultMaxStale},
+		{"timeout", c.JWKS.Timeout, 10 * time.Millisecond, time.Minute, defaultFetchTime},
+	} {
+		if d.d != 0 && (d.d < d.least || d.d > d.most) {
+			b.wrong(field+".jwks."+d.name, "%v, want %v to %v, or 0 for %v", d.d, d.least, d.most, d.or)
+		}
+	}
+	if f := c.JWKS.withDefaults(); f.MaxStale < f.Refresh {
+		b.wrong(field+".jwks.max_stale", "%v is shorter than the refresh, %v: good keys would be refused", f.MaxStale, f.Refresh)
+	}
+}
+
+// publish adds a key set to those that are fetched, unless it is one of them.
+func (id *Identity) publish(r *remote, issuer string) *remote {
+	for _, other := range id.remotes {
+		if other.uri == r.uri && other.cfg == r.cfg {
+			other.issuers = append(other.issuers, issuer)
+			return other
+		}
+	}
+	r.issuers, r.metrics, r.log, r.changed = []string{issuer}, id.metrics, id.log, id.sweep
+	id.remotes = append(id.remotes, r)
+	return r
 }
 
 // watch adds a file to those that are looked at, unless it is one of them.

@@ -14,7 +14,11 @@ type Config struct {
 
 // Authenticator is one way to tell who asks. Exactly one member is set.
 type Authenticator struct {
-	JWT *JWT `yaml:"jwt"`
+	JWT      *JWT      `yaml:"jwt"`
+	MTLS     *MTLS     `yaml:"mtls"`
+	APIKey   *APIKey   `yaml:"api_key"`
+	Metadata *Metadata `yaml:"metadata"`
+	Headers  *Headers  `yaml:"headers"`
 }
 
 // Remember bounds the memory of verified tokens. The zero value works.
@@ -36,7 +40,8 @@ type Issuer struct {
 	JWKSFile   string `yaml:"jwks_file"`   // a JWK Set
 	PEMFile    string `yaml:"pem_file"`    // one public key; the kid of tokens is not consulted
 	SecretFile string `yaml:"secret_file"` // the secret of HS256, at least 32 bytes
-	JWKSURI    string `yaml:"jwks_uri"`    // reserved: refused by this version
+	JWKSURI    string `yaml:"jwks_uri"`    // where the issuer publishes its JWK Set, https
+	JWKS       Fetch  `yaml:"jwks"`        // how jwks_uri is fetched; the zero value works
 
 	// Algorithms that its tokens may use. Empty means RS256, ES256 and EdDSA, each
 	// with a key of its kind. HS256 is only ever used when it is listed, alone.
@@ -56,6 +61,88 @@ type Issuer struct {
 	Claims Claims `yaml:"claims"`
 }
 
+// Fetch is how a key set is fetched. The last good one stays in use while no other is
+// to be had, until it is too old.
+type Fetch struct {
+	Refresh  time.Duration `yaml:"refresh"`   // how often; 0 means 5 min
+	MaxStale time.Duration `yaml:"max_stale"` // keys older than this verify nothing; 0 means 24 h
+	Timeout  time.Duration `yaml:"timeout"`   // of one fetch; 0 means 5 s
+	// AllowHTTP allows http:// to hosts other than this one. Whoever is between then says
+	// which keys are the issuer's.
+	AllowHTTP bool   `yaml:"allow_http"`
+	CAFile    string `yaml:"ca_file"` // roots in PEM instead of the system's, read at each fetch
+}
+
+// MTLS believes the certificate that Envoy verified, as Envoy names it
+// (source.principal): a SPIFFE id. Any other principal is refused.
+type MTLS struct {
+	IDs []SPIFFE `yaml:"ids"` // the first that matches decides
+	// Forwarded has the certificate of the hop before Envoy count where Envoy's own peer is
+	// a proxy that is trusted to say it: the last element of x-forwarded-client-cert.
+	Forwarded Trusted `yaml:"forwarded"`
+}
+
+// SPIFFE is a pattern of ids, and whom they stand for.
+type SPIFFE struct {
+	// Match is spiffe://{domain}/ns/{ns}/sa/{sa}, say: {name} is one whole segment, or,
+	// once and in the first place, the trust domain.
+	Match   string   `yaml:"match"`
+	Domains []string `yaml:"domains"` // the trust domains that {domain} may be
+	ID      string   `yaml:"id"`      // a template of the names in match: "{ns}/{sa}"
+	Kind    string   `yaml:"kind"`    // "" means m2m
+	Tenant  string   `yaml:"tenant"`  // a template too; "" is no tenant claim
+	Issuer  string   `yaml:"issuer"`  // the iss claim, for data.rbac.issuers; "" is none
+}
+
+// Trusted lists the peers that may speak for others. The zero value is nobody.
+type Trusted struct {
+	Peers   []string `yaml:"peers"`   // principals as Envoy verified them, compared whole
+	Sockets []string `yaml:"sockets"` // unix sockets that Envoy listens on, compared whole
+}
+
+// APIKey believes keys whose SHA-256 stands in data.rbac.api_keys.
+type APIKey struct {
+	Key Place `yaml:"key"` // the zero value is the header x-api-key
+	// Prefix begins every key, so that keys and tokens can stand at the same place: what
+	// does not begin so is no key.
+	Prefix string `yaml:"prefix"`
+}
+
+// Metadata believes the payload of a token that a filter of Envoy's verified before
+// (envoy.filters.http.jwt_authn with payload_in_metadata), and no other metadata.
+type Metadata struct {
+	Namespace string          `yaml:"namespace"` // "" means envoy.filters.http.jwt_authn
+	Key       string          `yaml:"key"`       // payload_in_metadata
+	Issuers   []PayloadIssuer `yaml:"issuers"`
+}
+
+// PayloadIssuer is an issuer whose tokens Envoy verifies. Its members are those of
+// [Issuer].
+type PayloadIssuer struct {
+	Issuer      string        `yaml:"issuer"`
+	Audiences   []string      `yaml:"audiences"`
+	AnyAudience bool          `yaml:"any_audience"`
+	Leeway      time.Duration `yaml:"leeway"`
+	Claims      Claims        `yaml:"claims"`
+}
+
+// Headers believes what certain peers say in headers of who asks. Anybody who can speak
+// as one of the peers can be anybody: prefer all other ways.
+type Headers struct {
+	From Trusted `yaml:"from"`
+
+	ID          string `yaml:"id"`     // name of the header with subject.id
+	Kind        string `yaml:"kind"`   // subject.type itself, no header; "" means user
+	Tenant      string `yaml:"tenant"` // name of a header, like the following
+	Email       string `yaml:"email"`
+	Roles       string `yaml:"roles"`
+	Permissions string `yaml:"permissions"`
+	// Separator stands between the values of roles and permissions; "" means a space. With
+	// ",", the copies of a header that Envoy joins are one list.
+	Separator string `yaml:"separator"`
+	Issuer    string `yaml:"issuer"` // the iss claim, for data.rbac.issuers; "" is none
+}
+
 // Place is where in a request the token stands. At most one of header, cookie and
 // query is set; the zero value is the header authorization with the scheme bearer.
 type Place struct {
@@ -65,7 +152,7 @@ type Place struct {
 	Scheme string `yaml:"scheme"`
 	Cookie string `yaml:"cookie"`
 	// Query is the name of a query parameter. Tokens in addresses end up in logs and
-	// in histories: prefer the others. It is read from the pseudo header :path.
+	// in histories: prefer the others.
 	Query string `yaml:"query"`
 }
 

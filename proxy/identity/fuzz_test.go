@@ -99,9 +99,9 @@ func FuzzPlaces(f *testing.F) {
 	w := newWorld(f)
 	id := load(f, w.config(), nil, zap.NewNop())
 	f.Fuzz(func(t *testing.T, auth, cookie, path, header string) {
-		subject, err := id.Authenticate(t.Context(), policy.View{}, proxy.Credentials{Headers: headers{
+		subject, err := id.Authenticate(t.Context(), policy.View{}, headers{
 			"authorization": {auth}, "cookie": {cookie}, ":path": {path}, headerName: {header},
-		}})
+		}.credentials())
 		if _, ok := errors.AsType[token.Error](err); subject.ID != "" || (err != nil && !ok) {
 			t.Fatalf("%q %q %q %q: got %v, error %v", auth, cookie, path, header, subject, err)
 		}

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/rolegate/rolegate/policy"
 	"github.com/rolegate/rolegate/proxy"
+	"github.com/rolegate/rolegate/proxy/identity/keys"
 	"github.com/rolegate/rolegate/proxy/identity/token"
 )
 
@@ -21,7 +23,7 @@ type jwt struct {
 	metrics *metrics
 }
 
-// issuer is [Issuer], compiled. Only its file's keys change.
+// issuer is [Issuer], compiled. Only the keys of its source change.
 type issuer struct {
 	name        string
 	algorithms  []string
@@ -29,32 +31,32 @@ type issuer struct {
 	audiences   []string
 	anyAudience bool
 	leeway      int64 // in milliseconds
-	file        *keyFile
+	source      source
 	mapping     mapping
 }
 
 // Authenticate implements [proxy.Authenticator]. The error is a [token.Error].
-func (a *jwt) Authenticate(_ context.Context, _ policy.View, c proxy.Credentials) (policy.Subject, error) {
+func (a *jwt) Authenticate(ctx context.Context, _ policy.View, c proxy.Credentials) (policy.Subject, error) {
 	for _, p := range a.places {
-		text, found, err := p.where.find(c.Headers)
+		text, found, err := p.where.find(c)
 		if err != nil {
 			a.metrics.bad(err)
 			return policy.Subject{}, err
 		}
 		if found {
-			return a.subject(p, text)
+			return a.subject(ctx, p, text)
 		}
 	}
 	return policy.Subject{}, nil
 }
 
-func (a *jwt) subject(p *place, text string) (policy.Subject, error) {
+func (a *jwt) subject(ctx context.Context, p *place, text string) (policy.Subject, error) {
 	now := time.Now()
 	if subject, ok := a.memory.get(text, p, now); ok {
 		a.metrics.remembered.Inc()
 		return subject, nil
 	}
-	e, err := p.verify(text)
+	e, err := p.verify(ctx, text, now)
 	if err != nil {
 		a.metrics.bad(err)
 		return policy.Subject{}, err
@@ -65,7 +67,7 @@ func (a *jwt) subject(p *place, text string) (policy.Subject, error) {
 }
 
 // verify checks everything of a token but its issuer's authority and its times.
-func (p *place) verify(text string) (entry, error) {
+func (p *place) verify(ctx context.Context, text string, now time.Time) (entry, error) {
 	t, err := token.Parse(text)
 	if err != nil {
 		return entry{}, err
@@ -85,18 +87,30 @@ func (p *place) verify(text string) (entry, error) {
 		return entry{}, token.ErrWrongType
 	}
 	// Loaded once: the keys that verify are the keys that are remembered.
-	set := iss.file.current()
-	if set == nil {
-		return entry{}, token.ErrUnknownKey
-	}
-	if err := set.Verify(t); err != nil {
+	set, err := iss.verify(ctx, t, now)
+	if err != nil {
 		return entry{}, err
 	}
 	until, subject, err := iss.believe(t.Payload)
 	if err != nil {
 		return entry{}, err
 	}
-	return entry{token: text, place: p, file: iss.file, keys: set, until: until, subject: subject.Ready()}, nil
+	return entry{token: text, place: p, source: iss.source, keys: set, until: until, subject: subject.Ready()}, nil
+}
+
+// verify checks the signature, and answers the keys that did it.
+func (i *issuer) verify(ctx context.Context, t token.Token, now time.Time) (*keys.Set, error) {
+	set := i.source.current(now)
+	if set == nil {
+		return nil, i.source.without(now)
+	}
+	err := set.Verify(t)
+	if errors.Is(err, token.ErrUnknownKey) && t.HasKeyID {
+		if next := i.source.renewed(ctx, set, t); next != set {
+			set, err = next, next.Verify(t)
+		}
+	}
+	return set, err
 }
 
 // believe reads a payload whose signature is good: the subject, and when it expires.

@@ -37,7 +37,7 @@ func (f format) parse(doc []byte) (*keys.Set, error) {
 	}
 }
 
-// keyFile is one file of keys. current may be called concurrently with the rest,
+// keyFile is one file of keys. inUse may be called concurrently with the rest,
 // which belongs to one goroutine at a time.
 type keyFile struct {
 	path   string
@@ -49,8 +49,8 @@ type keyFile struct {
 	err    error             // of the last look
 }
 
-// current is the keys in use, nil before there were any.
-func (f *keyFile) current() *keys.Set { return f.set.Load() }
+// inUse is the keys in use, nil before there were any.
+func (f *keyFile) inUse() *keys.Set { return f.set.Load() }
 
 // look reads the file if it may have changed since the last look, and takes its
 // keys into use if they did. On an error the last good keys stay in use.
@@ -73,7 +73,7 @@ func (f *keyFile) reread(info fs.FileInfo, now time.Time) (changed bool, err err
 		return false, err
 	}
 	digest := sha256.Sum256(doc)
-	if f.current() != nil && digest == f.digest {
+	if f.inUse() != nil && digest == f.digest {
 		return false, nil
 	}
 	set, err := f.format.parse(doc)

@@ -39,8 +39,8 @@ type memory struct {
 type entry struct {
 	token   string
 	place   *place
-	file    *keyFile
-	keys    *keys.Set // of the file, when the token was verified
+	source  source
+	keys    *keys.Set // of the source, when the token was verified
 	until   time.Time
 	subject policy.Subject
 }
@@ -67,7 +67,7 @@ func newMemory(cfg Remember) *memory {
 
 // alive says whether an entry may be believed at now.
 func (e *entry) alive(now time.Time) bool {
-	return now.Before(e.until) && e.file.current() == e.keys
+	return now.Before(e.until) && e.source.current(now) == e.keys
 }
 
 func (m *memory) bucket(text string) []atomic.Pointer[entry] {

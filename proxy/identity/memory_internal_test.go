@@ -13,7 +13,7 @@ import (
 func newEntry(text string, p *place, until time.Time) entry {
 	f := &keyFile{}
 	f.set.Store(&keys.Set{})
-	return entry{token: text, place: p, file: f, keys: f.current(), until: until, subject: policy.Subject{ID: text}}
+	return entry{token: text, place: p, source: f, keys: f.inUse(), until: until, subject: policy.Subject{ID: text}}
 }
 
 func TestMemoryEnds(t *testing.T) {
@@ -65,7 +65,7 @@ func TestMemoryComparesAll(t *testing.T) {
 			t.Errorf("get(%q, %v): got %v, want %v", tt.text, tt.at.where, ok, tt.want)
 		}
 	}
-	e.file.set.Store(&keys.Set{})
+	e.source.(*keyFile).set.Store(&keys.Set{})
 	if _, ok := m.get("token", here, now); ok {
 		t.Error("other keys: got it remembered, want it forgotten")
 	}

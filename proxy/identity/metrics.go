@@ -16,8 +16,10 @@ type metrics struct {
 	verified    prometheus.Counter // of validations, looked up once
 	remembered  prometheus.Counter
 	refreshed   prometheus.Counter
+	unchanged   prometheus.Counter
 	unreadable  prometheus.Counter
 	broken      prometheus.Gauge
+	credentials *prometheus.CounterVec // that are no tokens, by kind and result
 }
 
 func newMetrics() *metrics {
@@ -27,20 +29,27 @@ func newMetrics() *metrics {
 	}, []string{"result"})
 	refreshes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rolegate_jwks_refreshes_total",
-		Help: "Key files that were taken into use (ok), and looks at a file that was of no use (error).",
+		Help: "Key sets that were taken into use (ok), fetched and found to be those in use (unchanged), " +
+			"and looks at a file or fetches that were of no use (error).",
 	}, []string{"result"})
 	broken := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "rolegate_jwks_broken",
-		Help: "Key files that were of no use when last looked at; their last good keys stay in use.",
+		Help: "Key sets that were of no use when last looked at or fetched; their last good keys stay in use.",
 	})
+	credentials := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rolegate_credentials_total",
+		Help: "Credentials other than signed tokens that were looked at, by kind and result: verified, or why they are bad.",
+	}, []string{"kind", "result"})
 	return &metrics{
 		validations: validations,
 		refreshes:   refreshes,
 		verified:    validations.WithLabelValues("verified"),
 		remembered:  validations.WithLabelValues("remembered"),
 		refreshed:   refreshes.WithLabelValues("ok"),
+		unchanged:   refreshes.WithLabelValues("unchanged"),
 		unreadable:  refreshes.WithLabelValues("error"),
 		broken:      broken,
+		credentials: credentials,
 	}
 }
 
@@ -49,7 +58,7 @@ func (m *metrics) register(reg prometheus.Registerer) error {
 	if reg == nil {
 		return nil
 	}
-	if err := errors.Join(reg.Register(m.validations), reg.Register(m.refreshes), reg.Register(m.broken)); err != nil {
+	if err := errors.Join(reg.Register(m.validations), reg.Register(m.refreshes), reg.Register(m.broken), reg.Register(m.credentials)); err != nil {
 		return fmt.Errorf("register the metrics of identity: %w", err)
 	}
 	return nil
@@ -60,4 +69,14 @@ func (m *metrics) bad(err error) {
 	if word, ok := errors.AsType[token.Error](err); ok {
 		m.validations.WithLabelValues(string(word)).Inc()
 	}
+}
+
+// credential counts one that is no token.
+func (m *metrics) credential(kind string, err error) {
+	result := "verified"
+	if err != nil {
+		word, _ := errors.AsType[token.Error](err)
+		result = string(word)
+	}
+	m.credentials.WithLabelValues(kind, result).Inc()
 }

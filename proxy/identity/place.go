@@ -36,12 +36,13 @@ func (p Place) normal() Place {
 
 // find answers the token that stands here. More than one is no choice of ours to
 // make: what we verify and what the application reads could differ.
-func (p Place) find(h proxy.Headers) (text string, found bool, err error) {
+func (p Place) find(c proxy.Credentials) (text string, found bool, err error) {
+	h := c.Headers
 	switch {
 	case p.Cookie != "":
 		return findCookie(h.Values("cookie"), p.Cookie)
 	case p.Query != "":
-		return findQuery(h.Values(":path"), p.Query)
+		return findQuery(c.Path, p.Query)
 	case p.Scheme != "":
 		return findScheme(h.Values(p.Header), p.Scheme)
 	default:
@@ -116,28 +117,23 @@ func findCookie(values []string, name string) (string, bool, error) {
 	return text, text != "", nil
 }
 
-// findQuery looks through the query of the path as it was sent.
-func findQuery(paths []string, name string) (string, bool, error) {
-	if len(paths) > 1 {
-		return "", false, token.ErrAmbiguous
-	}
+// findQuery looks through the query of the target as it was sent.
+func findQuery(path, name string) (string, bool, error) {
 	var text string
 	n := 0
-	for _, path := range paths {
-		path, _, _ = strings.Cut(path, "#")
-		_, query, _ := strings.Cut(path, "?")
-		for pair := range strings.SplitSeq(query, "&") {
-			key, v, _ := strings.Cut(pair, "=")
-			if key, err := url.QueryUnescape(key); err != nil || key != name {
-				continue
-			}
-			v, err := url.QueryUnescape(v)
-			if err != nil {
-				return "", false, token.ErrMalformed
-			}
-			text = v
-			n++
+	path, _, _ = strings.Cut(path, "#")
+	_, query, _ := strings.Cut(path, "?")
+	for pair := range strings.SplitSeq(query, "&") {
+		key, v, _ := strings.Cut(pair, "=")
+		if key, err := url.QueryUnescape(key); err != nil || key != name {
+			continue
 		}
+		v, err := url.QueryUnescape(v)
+		if err != nil {
+			return "", false, token.ErrMalformed
+		}
+		text = v
+		n++
 	}
 	if n > 1 {
 		return "", false, token.ErrAmbiguous

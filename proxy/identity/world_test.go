@@ -58,7 +58,16 @@ func bearer(text string) headers { return headers{"authorization": {"Bearer " + 
 // authenticate asks with the zero view: tokens need no policy.
 func authenticate(tb testing.TB, id proxy.Authenticator, h headers) (policy.Subject, error) {
 	tb.Helper()
-	return id.Authenticate(tb.Context(), policy.View{}, proxy.Credentials{Headers: h})
+	return id.Authenticate(tb.Context(), policy.View{}, h.credentials())
+}
+
+// credentials are those of a request that has these headers alone, its target among them.
+func (h headers) credentials() proxy.Credentials {
+	path := ""
+	if values := h[":path"]; len(values) > 0 {
+		path = values[0]
+	}
+	return proxy.Credentials{Headers: h, Path: path}
 }
 
 // world is a few keys and the folder where their public halves stand.

@@ -18,12 +18,21 @@ const (
 	ErrAlgorithm     Error = "algorithm_not_allowed" // not bound to the issuer, or not the key's
 	ErrWrongType     Error = "wrong_type"            // typ is none of the issuer's
 	ErrUnknownKey    Error = "unknown_key"           // kid names none of the issuer's keys
+	ErrNoKeys        Error = "no_keys"               // the issuer's keys could not be fetched yet
+	ErrStaleKeys     Error = "stale_keys"            // they could not for so long that those there were are too old
 	ErrBadSignature  Error = "bad_signature"
 	ErrWrongAudience Error = "wrong_audience"
 	ErrNoExpiry      Error = "no_expiry" // exp is missing
 	ErrBadTime       Error = "bad_time"  // exp or nbf is no number of seconds of the years 1970 to 9999
 	ErrBadSubject    Error = "bad_subject"
 	ErrBadClaim      Error = "bad_claim" // a mapped claim is of a type that its place does not take
+)
+
+// The words of credentials that are no tokens.
+const (
+	ErrUnknownPrincipal Error = "unknown_principal" // no pattern of ours, or not of a trust domain of ours
+	ErrUntrustedPeer    Error = "untrusted_peer"    // says who asks, and may not
+	ErrUnknownAPIKey    Error = "unknown_api_key"
 )
 
 // Error is "bad credential: " and the word.

@@ -1,0 +1,134 @@
+package identity
+
+import (
+	"context"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/proxy"
+	"github.com/rolegate/rolegate/proxy/identity/token"
+)
+
+// longestHeader bounds what one header may say, in bytes.
+const longestHeader = 8 << 10
+
+// fromHeaders is the authenticator that believes what trusted peers say. It may be used
+// concurrently.
+type fromHeaders struct {
+	from        Trusted
+	id          string
+	kind        string
+	tenant      string
+	email       string
+	roles       string
+	permissions string
+	separator   string
+	issuer      string
+	metrics     *metrics
+}
+
+// names are the headers that are read.
+func (a *fromHeaders) names() []string {
+	var names []string
+	for _, name := range [...]string{a.id, a.tenant, a.email, a.roles, a.permissions} {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Authenticate implements [proxy.Authenticator]. The error is a [token.Error].
+func (a *fromHeaders) Authenticate(_ context.Context, _ policy.View, c proxy.Credentials) (policy.Subject, error) {
+	if !a.said(c.Headers) {
+		return policy.Subject{}, nil
+	}
+	var subject policy.Subject
+	err := error(token.ErrUntrustedPeer)
+	if a.from.trusts(c) {
+		subject, err = a.subject(c.Headers)
+	}
+	a.metrics.credential("headers", err)
+	return subject, err
+}
+
+// said says whether any of the headers says anything.
+func (a *fromHeaders) said(h proxy.Headers) bool {
+	for _, name := range [...]string{a.id, a.tenant, a.email, a.roles, a.permissions} {
+		if name == "" {
+			continue
+		}
+		for _, value := range h.Values(name) {
+			if strings.Trim(value, " \t") != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (a *fromHeaders) subject(h proxy.Headers) (policy.Subject, error) {
+	id, err := one(h, a.id, false)
+	if err != nil {
+		return policy.Subject{}, err
+	}
+	if id == "" {
+		return policy.Subject{}, token.ErrBadSubject
+	}
+	claims := members{}
+	claims.addText("iss", a.issuer)
+	for _, text := range [...]struct{ claim, header string }{{"tenant", a.tenant}, {"email", a.email}} {
+		v, err := one(h, text.header, false)
+		if err != nil {
+			return policy.Subject{}, err
+		}
+		claims.addText(text.claim, v)
+	}
+	for _, each := range [...]struct{ claim, header string }{{"roles", a.roles}, {"permissions", a.permissions}} {
+		v, err := one(h, each.header, a.separator == ",")
+		if err != nil {
+			return policy.Subject{}, err
+		}
+		if each.header == "" || len(h.Values(each.header)) == 0 {
+			continue
+		}
+		claims.add(each.claim, list(split(v, a.separator)))
+	}
+	return policy.Subject{ID: id, Type: a.kind, Claims: claims.object()}, nil
+}
+
+// split divides a list; white space around a value is no part of it, and an empty value
+// is none.
+func split(text, separator string) []string {
+	var values []string
+	for value := range strings.SplitSeq(text, separator) {
+		if value = strings.Trim(value, " \t"); value != "" {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+// one is what a header says that was sent once; "" where it was not. Envoy joins copies
+// with a comma, so a comma is a second copy, unless commas are asked for.
+func one(h proxy.Headers, name string, commas bool) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	values := h.Values(name)
+	switch {
+	case len(values) == 0:
+		return "", nil
+	case len(values) > 1 || !commas && strings.Contains(values[0], ","):
+		return "", token.ErrAmbiguous
+	case len(values[0]) > longestHeader:
+		return "", token.ErrTooLarge
+	}
+	value := strings.Trim(values[0], " \t")
+	if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+		return "", token.ErrMalformed
+	}
+	return strings.Clone(value), nil
+}

@@ -1,0 +1,117 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/proxy"
+	"github.com/rolegate/rolegate/proxy/identity/keys"
+	"github.com/rolegate/rolegate/proxy/identity/spiffe"
+	"github.com/rolegate/rolegate/proxy/identity/token"
+)
+
+// forwardedHeader is where a proxy says whose certificate it verified.
+const forwardedHeader = "x-forwarded-client-cert"
+
+// mtls is the authenticator of verified certificates. It may be used concurrently.
+type mtls struct {
+	ids       []spiffeID
+	forwarded Trusted
+	memory    *memory
+	place     *place // of what is remembered, its own
+	metrics   *metrics
+}
+
+// spiffeID is [SPIFFE], compiled.
+type spiffeID struct {
+	pattern spiffe.Pattern
+	id      spiffe.Template
+	kind    string
+	tenant  spiffe.Template
+	issuer  string
+}
+
+// Authenticate implements [proxy.Authenticator]. The error is a [token.Error].
+func (a *mtls) Authenticate(_ context.Context, _ policy.View, c proxy.Credentials) (policy.Subject, error) {
+	subject, err := a.subject(c)
+	if err != nil || subject.ID != "" {
+		a.metrics.credential("mtls", err)
+	}
+	return subject, err
+}
+
+func (a *mtls) subject(c proxy.Credentials) (policy.Subject, error) {
+	principal := c.Principal
+	if a.forwarded.trusts(c) {
+		var err error
+		// A trusted proxy speaks for its clients; where it says nothing there was no
+		// certificate. It is never itself the caller: whoever it let in without one would be it.
+		if principal, err = forwarded(c.Headers.Values(forwardedHeader)); err != nil {
+			return policy.Subject{}, err
+		}
+	}
+	if principal == "" {
+		return policy.Subject{}, nil
+	}
+	now := time.Now()
+	if subject, ok := a.memory.get(principal, a.place, now); ok {
+		return subject, nil
+	}
+	for i := range a.ids {
+		values, ok := a.ids[i].pattern.Match(principal)
+		if !ok {
+			continue
+		}
+		subject := a.ids[i].subject(values).Ready()
+		a.memory.put(entry{token: principal, place: a.place, source: lasting{}, until: now.Add(longestMemory), subject: subject}, now)
+		return subject, nil
+	}
+	return policy.Subject{}, token.ErrUnknownPrincipal
+}
+
+// forwarded is whom the last proxy saw; "" where it saw no certificate.
+func forwarded(values []string) (string, error) {
+	switch {
+	case len(values) == 0 || len(values) == 1 && values[0] == "":
+		return "", nil
+	case len(values) > 1:
+		return "", token.ErrAmbiguous
+	}
+	uri, err := spiffe.LastURI(values[0])
+	switch {
+	case errors.Is(err, spiffe.ErrNoURI):
+		return "", token.ErrUnknownPrincipal
+	case err != nil:
+		return "", token.ErrMalformed
+	}
+	return uri, nil
+}
+
+func (s *spiffeID) subject(values spiffe.Values) policy.Subject {
+	claims := members{}
+	claims.addText("iss", s.issuer)
+	// A tenant is one segment of a path of tenants, as in routes.
+	claims.addText("tenant", s.tenant.Text(values, func(v string) string { return strings.ReplaceAll(v, ".", "%2E") }))
+	return policy.Subject{ID: s.id.Text(values, nil), Type: s.kind, Claims: claims.object()}
+}
+
+// addText adds a text that is not empty.
+func (m *members) addText(name, text string) {
+	if text != "" {
+		m.add(name, ast.String(text))
+	}
+}
+
+// lasting is the source of what no key verified: it does not change.
+type lasting struct{}
+
+func (lasting) current(time.Time) *keys.Set { return nil }
+func (lasting) without(time.Time) error     { return token.ErrNoKeys }
+func (lasting) renewed(_ context.Context, set *keys.Set, _ token.Token) *keys.Set {
+	return set
+}
