@@ -86,6 +86,9 @@ func Validate(ctx context.Context, cfg *Config, dir string) error {
 // URL is the address of the first listener, "http://127.0.0.1:41234".
 func (e *Envoy) URL() string { return "http://" + e.listen }
 
+// Admin is the URL of its admin page.
+func (e *Envoy) Admin() string { return "http://" + e.admin }
+
 // Addr is the first listener as host:port, for clients that write their own bytes.
 func (e *Envoy) Addr() string { return e.listen }
 
