@@ -80,6 +80,7 @@ type bundle struct {
 	name     string // of the file or the folder
 	prefix   string // of the names of its files in messages: "" or name + "/"
 	embedded bool   // the role library, which ships inside the program
+	old      bool   // its Rego is v0 unless its manifest says otherwise
 	digest   string // SHA-256 in hexadecimal, of all that was read
 	modules  map[string]*ast.Module
 	tests    map[string]*ast.Module
@@ -123,6 +124,9 @@ func parse(b bundle, files []archive.File) (*bundle, policy.Problems) {
 	b.sums = make(map[string][sha256.Size]byte, len(files))
 	texts := make(map[string][]byte, len(files))
 	slices.SortFunc(files, func(x, y archive.File) int {
+		if x.Name == manifestName || y.Name == manifestName { // it says how the others are read
+			return cmp.Compare(index(y.Name == manifestName), index(x.Name == manifestName))
+		}
 		return cmp.Or(cmp.Compare(strings.Count(x.Name, "/"), strings.Count(y.Name, "/")), cmp.Compare(x.Name, y.Name))
 	})
 	var faults policy.Problems
@@ -151,6 +155,13 @@ func parse(b bundle, files []archive.File) (*bundle, policy.Problems) {
 	return &b, nil
 }
 
+func index(first bool) int {
+	if first {
+		return 1
+	}
+	return 0
+}
+
 // otherGiver names the other file that gives the value in a conflict.
 func (b *bundle) otherGiver(p policy.Problem) string {
 	for _, f := range b.files {
@@ -174,9 +185,9 @@ func (b *bundle) add(f archive.File) policy.Problems {
 	case kindData:
 		return b.addData(f)
 	case kindRego:
-		return addModule(b.modules, b.prefix+f.Name, f.Data)
+		return addModule(b.modules, b.prefix+f.Name, f.Data, b.versionOf(f.Name, b.old))
 	case kindTest:
-		return addModule(b.tests, b.prefix+f.Name, f.Data)
+		return addModule(b.tests, b.prefix+f.Name, f.Data, b.versionOf(f.Name, b.old))
 	case kindRefused:
 		return policy.Problems{{
 			Code: codeUnsupported, File: b.prefix + f.Name, Message: "delta bundles and manifests in protobuf are not read",

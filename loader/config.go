@@ -36,6 +36,10 @@ type Config struct {
 	Limits     archive.Limits `yaml:"limits"`     // of one bundle, packed or not
 	Entrypoint string         `yaml:"entrypoint"` // with slashes; "" means the role library's decision
 	Lenient    bool           `yaml:"lenient"`    // builtin errors are undefined, as in OPA
+	// V0 has Rego read as version 0 where a manifest does not say which it is.
+	V0 bool `yaml:"v0_compatible"`
+	// Builtins are allowed though they reach beyond input and data: http.send, say.
+	Builtins []string `yaml:"builtins"`
 
 	Observe func(Event) `yaml:"-"` // called after each attempt, by the goroutine of Run; nil: nobody watches
 	Metrics *Metrics    `yaml:"-"` // nil: none

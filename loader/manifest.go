@@ -3,9 +3,12 @@ package loader
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/rolegate/rolegate/loader/document"
 	"github.com/rolegate/rolegate/loader/rbac"
@@ -20,6 +23,10 @@ type manifest struct {
 	revision string
 	roots    []root // nil: everything
 	group    string // bundles of one group change together; "": none
+	// Versions of Rego, 0 or 1: of the whole bundle, nil where it does not say, and of the
+	// files that match a pattern.
+	rego    *ast.RegoVersion
+	perFile []filesVersion
 }
 
 // manifestReader collects the faults of one manifest.
@@ -48,9 +55,11 @@ func readManifest(file string, text []byte) (manifest, policy.Problems) {
 		case "roots":
 			m.roots = r.roots(v)
 		case "rego_version":
-			r.version(v, name)
+			if version, ok := r.version(v, name); ok {
+				m.rego = &version
+			}
 		case "file_rego_versions":
-			r.versions(v)
+			m.perFile = r.versions(v)
 		case "metadata":
 			m.group = r.metadata(v)
 		case "wasm":
@@ -98,28 +107,81 @@ func (r *manifestReader) roots(v any) []root {
 	return roots
 }
 
-// version holds one number against the only version that is read.
-func (r *manifestReader) version(v any, path ...string) {
-	n, ok := v.(json.Number)
+// filesVersion is the version of the files whose path matches a pattern.
+type filesVersion struct {
+	pattern string // in it, * stands for any characters, slashes too
+	version ast.RegoVersion
+}
+
+// versionOf is the version of Rego that a file is written in. old: v0 where nothing is
+// said.
+func (m *manifest) versionOf(file string, old bool) ast.RegoVersion {
+	for _, f := range m.perFile {
+		if matches(strings.TrimPrefix(f.pattern, "/"), file) {
+			return f.version
+		}
+	}
 	switch {
-	case !ok:
-		r.fault(path, "", "want 1, got %s", rbac.Kind(v))
-	case n == "0":
-		r.fault(path, `bring the files up with "opa fmt --write --v0-v1" and write 1 here`, "Rego v0 is not read")
-	case n != "1":
-		r.fault(path, "", "want 1, got %s", n)
+	case m.rego != nil:
+		return *m.rego
+	case old:
+		return ast.RegoV0
+	default:
+		return ast.RegoV1
 	}
 }
 
-func (r *manifestReader) versions(v any) {
+// matches says whether a name matches a pattern.
+func matches(pattern, name string) bool {
+	first, rest, star := strings.Cut(pattern, "*")
+	name, ok := strings.CutPrefix(name, first)
+	if !ok || !star {
+		return ok && name == ""
+	}
+	for i := range len(name) + 1 {
+		if matches(rest, name[i:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// version reads one of the two versions of Rego.
+func (r *manifestReader) version(v any, path ...string) (_ ast.RegoVersion, ok bool) {
+	switch n, isNumber := v.(json.Number); {
+	case !isNumber:
+		r.fault(path, "", "want 0 or 1, got %s", rbac.Kind(v))
+	case n == "0":
+		return ast.RegoV0, true
+	case n == "1":
+		return ast.RegoV1, true
+	default:
+		r.fault(path, "", "want 0 or 1, got %s", n)
+	}
+	return ast.RegoUndefined, false
+}
+
+func (r *manifestReader) versions(v any) []filesVersion {
 	files, ok := v.(map[string]any)
 	if !ok {
 		r.fault([]string{"file_rego_versions"}, "", "want an object, got %s", rbac.Kind(v))
 	}
-	for file, v := range files {
-		r.version(v, "file_rego_versions", file)
+	var list []filesVersion
+	for _, pattern := range slices.Sorted(maps.Keys(files)) {
+		place := []string{"file_rego_versions", pattern}
+		if strings.ContainsAny(pattern, "?[]{}!\\") || strings.Count(pattern, "*") > maxStars {
+			r.fault(place, "", "of a pattern, * is read and nothing else, at most %d times", maxStars)
+			continue
+		}
+		if version, ok := r.version(files[pattern], place...); ok {
+			list = append(list, filesVersion{pattern, version})
+		}
 	}
+	return list
 }
+
+// maxStars bounds what matching a pattern costs.
+const maxStars = 4
 
 // metadata is the operator's own, but for the names that mean something here.
 func (r *manifestReader) metadata(v any) (group string) {

@@ -131,7 +131,7 @@ func (l location) once(ctx context.Context, cfg Config) (*bundle, policy.Problem
 	if err := tree.unchanged(ctx, cfg.Limits); err != nil {
 		return nil, nil, err
 	}
-	b, faults := l.parse(cfg.Limits, l.digest(files), files)
+	b, faults := l.parse(cfg, l.digest(files), files)
 	return b, faults, nil
 }
 

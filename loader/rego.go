@@ -9,18 +9,24 @@ import (
 	"github.com/rolegate/rolegate/policy"
 )
 
-// addModule parses one file of Rego, as version 1 and nothing else.
-func addModule(modules map[string]*ast.Module, file string, text []byte) policy.Problems {
-	m, err := ast.ParseModuleWithOpts(file, string(text), regoOptions(ast.RegoV1))
+// addModule parses one file of Rego of the version that it is meant to be.
+func addModule(modules map[string]*ast.Module, file string, text []byte, version ast.RegoVersion) policy.Problems {
+	m, err := ast.ParseModuleWithOpts(file, string(text), regoOptions(version))
 	if err == nil && m != nil {
 		modules[file] = m
 		return nil
 	}
 	p := regoProblem(file, err)
+	if version == ast.RegoV0 {
+		if other, err := ast.ParseModuleWithOpts(file, string(text), regoOptions(ast.RegoV1)); err == nil && other != nil {
+			p.Hint = "this is Rego v1, and it is said to be v0"
+		}
+		return policy.Problems{p}
+	}
 	if old, err := ast.ParseModuleWithOpts(file, string(text), regoOptions(ast.RegoV0)); err == nil && old != nil {
 		p.Code = codeRegoVersion
-		p.Message = fmt.Sprintf("this is Rego v0, and only v1 is read: %s", p.Message)
-		p.Hint = `bring it up with "opa fmt --write --v0-v1"; "rego_version": 1 in the manifest says the same to OPA`
+		p.Message = fmt.Sprintf("this is Rego v0, and it is not said to be: %s", p.Message)
+		p.Hint = `bring it up with "opa fmt --write --v0-v1"; "rego_version": 0 in the manifest has it read as it is`
 	}
 	return policy.Problems{p}
 }

@@ -55,6 +55,7 @@ type builder struct {
 	library    *bundle
 	entrypoint string
 	lenient    bool
+	builtins   []string
 	checked    map[string]memberCheck // by the digest of the bundle that gives the members
 }
 
@@ -69,7 +70,7 @@ func newBuilder(cfg Config) (*builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &builder{library: lib, entrypoint: cfg.Entrypoint, lenient: cfg.Lenient, checked: map[string]memberCheck{}}, nil
+	return &builder{library: lib, entrypoint: cfg.Entrypoint, lenient: cfg.Lenient, builtins: cfg.Builtins, checked: map[string]memberCheck{}}, nil
 }
 
 // build compiles and checks a set.
@@ -138,7 +139,7 @@ func refused(err error, all []*bundle) result {
 func (b *builder) source(all []*bundle) policy.Source {
 	src := policy.Source{
 		Modules: map[string]*ast.Module{}, Data: map[string]any{}, Revisions: map[string]string{},
-		Entrypoint: b.entrypoint, Lenient: b.lenient,
+		Entrypoint: b.entrypoint, Lenient: b.lenient, Builtins: b.builtins,
 	}
 	for _, bundle := range all {
 		maps.Copy(src.Modules, bundle.modules)

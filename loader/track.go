@@ -123,7 +123,7 @@ func (t *tracked) open(ctx context.Context, cfg Config, tree tree, now time.Time
 	if age := now.Sub(tree.changed); age >= 0 && age < clockTick {
 		t.rereadAt = now.Add(firstRetry)
 	}
-	b, faults := t.parse(cfg.Limits, files)
+	b, faults := t.parse(cfg, files)
 	if len(faults) > 0 {
 		return t.fail(faults, now)
 	}
@@ -132,14 +132,14 @@ func (t *tracked) open(ctx context.Context, cfg Config, tree tree, now time.Time
 }
 
 // parse makes a bundle of what was read, or answers the one that it is already.
-func (t *tracked) parse(limits archive.Limits, files []archive.File) (*bundle, policy.Problems) {
+func (t *tracked) parse(cfg Config, files []archive.File) (*bundle, policy.Problems) {
 	digest := t.digest(files)
 	for _, known := range []*bundle{t.good, t.next} {
 		if known != nil && known.digest == digest {
 			return known, nil
 		}
 	}
-	return t.location.parse(limits, digest, files)
+	return t.location.parse(cfg, digest, files)
 }
 
 // again has the bundle read once more, after a pause that doubles.
@@ -210,13 +210,13 @@ func (l location) digest(files []archive.File) string {
 }
 
 // parse makes a bundle of the files that were read there.
-func (l location) parse(limits archive.Limits, digest string, files []archive.File) (*bundle, policy.Problems) {
+func (l location) parse(cfg Config, digest string, files []archive.File) (*bundle, policy.Problems) {
 	if l.packed {
-		unpacked, err := archive.Read(files[0].Data, limits, wanted)
+		unpacked, err := archive.Read(files[0].Data, cfg.Limits, wanted)
 		if err != nil {
 			return nil, policy.Problems{{Code: codeArchive, Subject: l.name, File: l.shown(), Message: err.Error()}}
 		}
 		files = unpacked
 	}
-	return parse(bundle{name: l.name, prefix: l.prefix, digest: digest, source: l.source(limits)}, files)
+	return parse(bundle{name: l.name, prefix: l.prefix, digest: digest, source: l.source(cfg.Limits), old: cfg.V0}, files)
 }
