@@ -1,0 +1,139 @@
+package identity_test
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/policy/policytest"
+	"github.com/rolegate/rolegate/proxy"
+	"github.com/rolegate/rolegate/proxy/identity"
+	"github.com/rolegate/rolegate/proxy/identity/token"
+)
+
+// sent is the credentials of a request, as a case writes them.
+type sent struct {
+	Headers   headers  `json:"headers"`
+	Principal string   `json:"principal"`
+	Socket    string   `json:"socket"`
+	Path      string   `json:"path"`
+	Metadata  filtered `json:"metadata"`
+}
+
+// filtered is Envoy's filter metadata: namespace → key → value. The value "unreadable"
+// stands for one that cannot be read.
+type filtered map[string]map[string]json.RawMessage
+
+func (f filtered) Metadata(namespace, key string) (ast.Value, bool, error) {
+	raw, ok := f[namespace][key]
+	if !ok {
+		return nil, false, nil
+	}
+	if string(raw) == `"unreadable"` {
+		return nil, false, errors.New("metadata")
+	}
+	v, err := ast.ValueFromReader(strings.NewReader(string(raw)))
+	return v, true, err
+}
+
+func (s sent) credentials() proxy.Credentials {
+	c := proxy.Credentials{Headers: s.Headers, Principal: s.Principal, Socket: s.Socket, Path: s.Path}
+	if s.Metadata != nil {
+		c.Metadata = s.Metadata
+	}
+	return c
+}
+
+// TestCredentials is what each way to tell who asks makes of requests, good ones and
+// hostile ones. A name that begins with "good" must give a subject, one with "nobody"
+// none, and every other a refusal; -update cannot bless an acceptance.
+func TestCredentials(t *testing.T) {
+	requests := 0
+	cases(t, "credentials", func(t *testing.T, parts map[string][]byte) string {
+		t.Helper()
+		var cfg identity.Config
+		strictly(t, parts["identity.yaml"], &cfg)
+		var all map[string]sent
+		if err := json.Unmarshal(written(parts["requests.json"]), &all); err != nil {
+			t.Fatal(err)
+		}
+		requests += len(all)
+		engine := policytest.Engine(t, "-- data.json --\n"+string(written(parts["data.json"])), policy.Config{})
+		core, logs := observer.New(zapcore.DebugLevel)
+		reg := prometheus.NewRegistry()
+		id, err := identity.New(cfg, reg, zap.New(core))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got strings.Builder
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			c := all[name].credentials()
+			subject, err := id.Authenticate(t.Context(), engine.View(), c)
+			again, errAgain := id.Authenticate(t.Context(), engine.View(), c)
+			if !errors.Is(errAgain, err) || !sameSubject(subject, again) {
+				t.Errorf("%s: asked again: got %v %v, want %v %v as at first", name, again, errAgain, subject, err)
+			}
+			text := answerOf(t, name, subject, err)
+			kind, _, _ := strings.Cut(name, ":")
+			if want := map[string]string{"good": "{", "nobody": "nobody"}[kind]; want == "" && (err == nil) || !strings.HasPrefix(text, want) {
+				t.Errorf("%s: got %s", name, text)
+			}
+			fmt.Fprintf(&got, "%s\n\t%s\n", name, text)
+		}
+		said := logged(t, logs) + gathered(t, reg)
+		for _, secret := range []string{"canary"} {
+			if strings.Contains(said, secret) {
+				t.Errorf("logs or metrics tell %q:\n%s", secret, said)
+			}
+		}
+		return got.String()
+	})
+	if requests < 120 && !t.Failed() {
+		t.Errorf("%d requests, want at least 120", requests)
+	}
+}
+
+// written puts in what a case abbreviates: the digest of an API key, a long value.
+func written(doc []byte) []byte {
+	long := strings.Repeat("x", 9<<10)
+	doc = regexp.MustCompile(`"(DIGEST|HEX):[^"]*"`).ReplaceAllFunc(doc, func(quoted []byte) []byte {
+		_, key, _ := strings.Cut(strings.Trim(string(quoted), `"`), ":")
+		return fmt.Appendf(nil, "%q", fmt.Sprintf("%x", sha256.Sum256([]byte(key))))
+	})
+	return []byte(strings.ReplaceAll(string(doc), `"LONG"`, `"`+long+`"`))
+}
+
+func sameSubject(a, b policy.Subject) bool {
+	x, _ := a.Value()
+	y, _ := b.Value()
+	return a.ID == b.ID && a.Error == b.Error && (x == nil) == (y == nil) && (x == nil || x.Compare(y) == 0)
+}
+
+func answerOf(t *testing.T, name string, subject policy.Subject, err error) string {
+	t.Helper()
+	if err != nil {
+		bad, ok := errors.AsType[token.Error](err)
+		if !ok || subject.ID != "" || subject.Claims != nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: got %v beside error %v", name, subject, err)
+		}
+		return string(bad)
+	}
+	v, ok := subject.Value()
+	if !ok {
+		return "nobody"
+	}
+	return v.String()
+}
