@@ -28,7 +28,7 @@ const maxRevisions = 16
 // response makes the CheckResponse of an answer. It is total: the zero answer is a
 // denial. A denial has status PERMISSION_DENIED whatever its HTTP status, for only
 // the latter reaches the client; a fault has UNAVAILABLE and an error_response,
-// which Envoys before 1.37 do not know and take for a plain 403.
+// which Envoys before 1.37 do not know and take for a plain 403; see [codeOf].
 func response(a proxy.Answer) *authv3.CheckResponse {
 	r := &authv3.CheckResponse{DynamicMetadata: metadata(a)}
 	switch {
@@ -42,13 +42,26 @@ func response(a proxy.Answer) *authv3.CheckResponse {
 			QueryParametersToRemove: a.Reply.RemoveQuery,
 		}}
 	case a.Reply.Fault:
-		r.Status = status(codes.Unavailable)
+		r.Status = status(codeOf(a))
 		r.HttpResponse = &authv3.CheckResponse_ErrorResponse{ErrorResponse: denied(a.Reply)}
 	default:
-		r.Status = status(codes.PermissionDenied)
+		r.Status = status(codeOf(a))
 		r.HttpResponse = &authv3.CheckResponse_DeniedResponse{DeniedResponse: denied(a.Reply)}
 	}
 	return r
+}
+
+// codeOf is the status of an answer that does not pass. A request that was shed has one of
+// its own: who counts by codes sees the overload, and no retry policy makes it more.
+func codeOf(a proxy.Answer) codes.Code {
+	switch {
+	case a.Reason == policy.ReasonOverloaded:
+		return codes.ResourceExhausted
+	case a.Reply.Fault:
+		return codes.Unavailable
+	default:
+		return codes.PermissionDenied
+	}
 }
 
 func status(code codes.Code) *rpcstatus.Status { return &rpcstatus.Status{Code: int32(code)} } //nolint:gosec // codes are small
