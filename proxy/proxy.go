@@ -131,7 +131,7 @@ type Record struct {
 	Origin     policy.Origin
 	Duration   time.Duration
 	Error      string // why there was no answer; "" when there was one
-	DryRun     bool   // what the policy denied was let through
+	DryRun     bool   // nothing that a policy denies was stopped: set in every record then
 }
 
 // Recorder keeps records. Record must not block.

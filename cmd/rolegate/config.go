@@ -19,6 +19,7 @@ import (
 // config is every setting of a server. Each package says what its own mean; what
 // is left out is the package's default.
 type config struct {
+	Profile     string              `yaml:"profile"` // rolegate or opa-envoy; "" is rolegate
 	Loader      loader.Config       `yaml:"loader"`
 	Cache       cacheConfig         `yaml:"cache"`
 	Evaluations evaluationsConfig   `yaml:"evaluations"`
@@ -27,8 +28,10 @@ type config struct {
 	GRPC        extauthz.Config     `yaml:"grpc"`
 	HTTP        extauthz.HTTPConfig `yaml:"http"`
 	Admin       admin.Config        `yaml:"admin"`
+	Bodies      bodiesConfig        `yaml:"bodies"`
 	DecisionLog decisionlog.Config  `yaml:"decision_log"` // without a path nothing is written
 	Log         logConfig           `yaml:"log"`
+	OPAMetrics  *opaMetrics         `yaml:"-"` // nil: none
 }
 
 // cacheConfig is how decisions are remembered.

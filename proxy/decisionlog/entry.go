@@ -28,6 +28,9 @@ type Entry struct {
 	Source     policy.Origin     `json:"source,omitempty"` // hit, miss, wait or bypass
 	DurationNS int64             `json:"duration_ns"`
 	Error      string            `json:"error,omitempty"`
+	// DryRun says that a denial by a policy was not enforced: who runs dry hears of it in
+	// every line.
+	DryRun bool `json:"dry_run,omitempty"`
 }
 
 // Question is what the route table made of the request.
@@ -51,7 +54,7 @@ func entryOf(r proxy.Record) Entry {
 		ID: r.ID, Time: r.Time.UTC(), Protocol: r.Protocol, Method: r.Method, Host: r.Host, Path: r.Path,
 		Subject: r.Subject, Kind: r.Kind, Question: questionOf(r.Route), Tenant: r.Tenant,
 		Verdict: r.Verdict, Reason: r.Reason, Generation: r.Generation, Revisions: r.Revisions,
-		Source: r.Origin, DurationNS: r.Duration.Nanoseconds(), Error: r.Error,
+		Source: r.Origin, DurationNS: r.Duration.Nanoseconds(), Error: r.Error, DryRun: r.DryRun,
 	}
 }
 

@@ -52,22 +52,39 @@ func (f Fault) Error() string {
 // every setting it wrote, by path. The error joins a [Fault] for each thing wrong;
 // into is then not to be used.
 func YAML(file string, data io.Reader, into any) (lines map[string]int, err error) {
-	r := reader{file: file, lines: map[string]int{}}
+	doc, err := Parse(file, data)
+	if err != nil {
+		return nil, err
+	}
+	return Read(file, doc, into)
+}
+
+// Parse reads one document; nil is an empty one. The error is a [Fault].
+func Parse(file string, data io.Reader) (*yaml.Node, error) {
 	var doc, second yaml.Node
 	dec := yaml.NewDecoder(data)
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		return r.lines, nil
+		return nil, nil //nolint:nilnil // says so
 	case err != nil:
-		return nil, r.syntax(err)
+		return nil, syntax(file, err)
 	}
 	switch err := dec.Decode(&second); {
 	case err == nil:
 		return nil, Fault{File: file, Line: second.Line, Message: "a second document: the settings are one"}
 	case !errors.Is(err, io.EOF):
-		return nil, r.syntax(err)
+		return nil, syntax(file, err)
 	}
-	r.read(doc.Content[0], reflect.ValueOf(into).Elem(), "", 0)
+	return doc.Content[0], nil
+}
+
+// Read reads a node into the struct that into points to, as [YAML] does; nil changes
+// nothing.
+func Read(file string, n *yaml.Node, into any) (lines map[string]int, err error) {
+	r := reader{file: file, lines: map[string]int{}}
+	if n != nil {
+		r.read(n, reflect.ValueOf(into).Elem(), "", 0)
+	}
 	return r.lines, errors.Join(r.faults...)
 }
 
@@ -78,8 +95,8 @@ type reader struct {
 }
 
 // syntax makes a Fault of the parser's "yaml: line 3: what is wrong".
-func (r *reader) syntax(err error) Fault {
-	f := Fault{File: r.file, Message: strings.TrimPrefix(err.Error(), "yaml: ")}
+func syntax(file string, err error) Fault {
+	f := Fault{File: file, Message: strings.TrimPrefix(err.Error(), "yaml: ")}
 	if rest, ok := strings.CutPrefix(f.Message, "line "); ok {
 		if line, what, ok := strings.Cut(rest, ": "); ok {
 			f.Line, _ = strconv.Atoi(line)
