@@ -75,3 +75,18 @@ func TestHTTPFailsClosed(t *testing.T) {
 		}
 	}
 }
+
+// TestHTTPTerm ends rolegate as an orchestrator does, with checks under way: clients get
+// an answer or 503, and rolegate ends well. Then another one takes over its address.
+func TestHTTPTerm(t *testing.T) {
+	s := start(t, options{http: true, hold: deniedNever(t)})
+	tr := begin(t, s)
+	tr.more(t, "bob 200", 50)
+	if err := s.gate.Stop(); err != nil { // waits for the end
+		t.Errorf("rolegate ended with %v, want exit code 0", err)
+	}
+	tr.more(t, "bob 503", 5)
+	s.startGate(t)
+	tr.more(t, "bob 200", 50)
+	tr.end(t, "bob 200", "bob 503", "eve 403", "eve 503")
+}
