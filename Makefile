@@ -14,7 +14,7 @@ LINT  := .tools/bin/golangci-lint
 TESTS  = $$(grep -rl --include='*_test.go' --exclude-dir=.tools $(1) . | xargs -r -n1 dirname | sort -u)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint fmt rego fuzz bench golden check soak build dist
+.PHONY: help run test race lint fmt rego fuzz bench golden check mutate soak build dist
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,11 +57,16 @@ golden: ## Rewrite golden files; review the diff like code
 check: ## Run what CI runs
 	.ci/run
 
-soak: ## The long runs: a million questions, ten million requests and pairs, every mutant, laws 10,000 times, fuzzing
+mutate: ## Change the code that denies in every small way: a test must notice, or testdata/equivalent.txt say why none can
+	go run ./internal/lab/mutate -strict
+
+soak: ## The long runs: a million questions, ten million requests and pairs, 500 faults, every mutant, laws 10,000 times, fuzzing
 	ROLEGATE_QUESTIONS=1000000 ROLEGATE_MUTANTS=1000000 go test -count=1 -timeout=6h -v ./internal/lab/world
 	ROLEGATE_REQUESTS=10000000 go test -count=1 -timeout=2h -v ./internal/lab/linear
+	ROLEGATE_FAULTS=500 ROLEGATE_REQUESTS=1000000 go test -count=1 -timeout=2h -v ./internal/lab/faults
 	ROLEGATE_PAIRS=10000000 ROLEGATE_POLICIES=5000 go test -count=1 -timeout=6h -v -run=Random ./policy/footprint
 	go test -count=1 -timeout=4h $(call TESTS,'pgregory.net/rapid') -rapid.checks=10000
+	$(MAKE) mutate
 	$(MAKE) fuzz TIME=10m
 
 dist: ## Build release binaries into dist/

@@ -1,0 +1,76 @@
+package faults
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rolegate/rolegate/internal/lab/envoy/envoytest"
+	"github.com/rolegate/rolegate/internal/lab/sidecar"
+)
+
+// fromEnvironment is a number that the environment may set.
+func fromEnvironment(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// TestFaults breaks everything once. ROLEGATE_FAULTS and ROLEGATE_REQUESTS make it at
+// least so many.
+func TestFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs real processes")
+	}
+	envoytest.Require(t)
+	dir, err := os.MkdirTemp("", "rg") //nolint:usetesting // t.TempDir's paths are too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	binary := sidecar.Prebuilt()
+	if binary == "" {
+		if binary, err = sidecar.Build(t.Context(), t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const askers = 12
+	report, err := Run(t.Context(), Config{
+		Binary: binary, Bundles: os.DirFS("testdata/bundles"), Dir: dir, Askers: askers, Seed: 1,
+		Faults: fromEnvironment(t, "ROLEGATE_FAULTS", len(all())), Requests: int64(fromEnvironment(t, "ROLEGATE_REQUESTS", 0)),
+	})
+	var text strings.Builder
+	if e := report.Print(&text); e != nil {
+		t.Error(e)
+	}
+	t.Logf("\n%s", text.String())
+	if err != nil {
+		t.Error(err)
+	}
+	for _, wrong := range report.Shown {
+		t.Errorf("let through: %s", wrong)
+	}
+	if report.Wrong > 0 {
+		t.Errorf("got %d requests that were let through wrongly, want none", report.Wrong)
+	}
+	if report.Passed == 0 || report.Passed == report.Requests {
+		t.Errorf("%d of %d requests passed: nothing was tried", report.Passed, report.Requests)
+	}
+	for _, k := range report.Kinds {
+		switch k.Name {
+		case "takeover", "swap", "keys gone", "broken bundle", "":
+			// What is not to be noticed: but a busy machine may take longer than Envoy waits.
+			if lost := k.Lost(); lost > k.Total()/100 {
+				t.Errorf("%q: %d of %d requests were lost: %v", k.Name, lost, k.Total(), k.Outcomes)
+			}
+		}
+	}
+}
