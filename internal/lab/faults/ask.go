@@ -35,9 +35,9 @@ type reply struct {
 // The outcomes that have no status.
 const (
 	canceled = "canceled"
-	refused   = "503 by rolegate" // Envoy's own is a plain 503
-	reset     = "reset"
-	late      = "late"
+	refused  = "503 by rolegate" // Envoy's own is a plain 503
+	reset    = "reset"
+	late     = "late"
 	// wronglyDenied is a 401 or 403 for what every world that was in force grants.
 	wronglyDenied = "denied though granted"
 )

@@ -83,7 +83,8 @@ func newBed(ctx context.Context, cfg Config) (*bed, error) {
 	if err := b.startEnvoy(ctx); err != nil {
 		return b, err
 	}
-	return b, b.confirm(ctx)
+	err = b.confirm(ctx)
+	return b, err
 }
 
 // sign makes keys and tokens.

@@ -131,7 +131,8 @@ func (c *campaign) breakAll(ctx context.Context) error {
 			if err := errors.Join(f.wrap(err), ctx.Err()); err != nil {
 				return err
 			}
-			if done++; done >= c.cfg.Faults && c.requests.Load() >= c.cfg.Requests {
+			done++
+			if done >= c.cfg.Faults && c.requests.Load() >= c.cfg.Requests {
 				break
 			}
 			rest(ctx, lookEvery)

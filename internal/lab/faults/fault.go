@@ -32,9 +32,17 @@ type fault struct {
 // all faults there are.
 func all() []fault {
 	return []fault{
-		{"kill -9", crash}, {"SIGTERM", term}, {"takeover", takeover}, {"SIGSTOP", hang},
-		{"slow policy", slowPolicy}, {"overload", overloaded}, {"keys gone", keysLost},
-		{"swap", swap}, {"broken bundle", broken}, {"truncated body", truncated}, {"canceled", cancelMany},
+		{"kill -9", crash},
+		{"SIGTERM", term},
+		{"takeover", takeover},
+		{"SIGSTOP", hang},
+		{"slow policy", slowPolicy},
+		{"overload", overloaded},
+		{"keys gone", keysLost},
+		{"swap", swap},
+		{"broken bundle", broken},
+		{"truncated body", truncated},
+		{"canceled", cancelMany},
 	}
 }
 
