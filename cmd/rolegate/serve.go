@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -50,12 +51,13 @@ that over the default.`,
 			for _, stray := range s.strays() {
 				log.Warn("environment variable", zap.String("problem", stray))
 			}
+			cfg.announce(s.notes, log)
 			if _, set := p.lookup("GOGC"); !set {
 				debug.SetGCPercent(gcPercent)
 			}
 			server, err := p.newServer(cfg, log)
 			if err != nil {
-				return err
+				return s.locate(err)
 			}
 			defer server.close()
 			return server.run(cmd.Context())
@@ -68,6 +70,8 @@ that over the default.`,
 	s.flag(cmd, "grpc.drain_wait", "drain-wait", "", "time between not being ready and the end (default 2s)")
 	s.flag(cmd, "admin.addr", "admin-addr", "", `health, metrics, status (default "`+admin.DefaultAddr+`")`)
 	s.flag(cmd, "decision_log.path", "decision-log", "", "file that decisions are added to; - is stdout")
+	s.flag(cmd, "profile", "profile", "", "whose policies are asked: rolegate or opa-envoy")
+	s.flag(cmd, "loader.v0_compatible", "v0-compatible", "", "Rego is v0 where a manifest does not say which it is")
 	s.flag(cmd, "cache.entries", "cache-entries", "", "decisions to remember; -1: none (default 100000)")
 	return cmd
 }
@@ -114,6 +118,17 @@ func (p *program) newServer(cfg config, log *zap.Logger) (*server, error) {
 		}
 		recorders = append(recorders, s.decisions)
 	}
+	if cfg.OPAMetrics != nil {
+		m, err := newOPARecorder(*cfg.OPAMetrics, reg)
+		if err != nil {
+			return nil, err
+		}
+		recorders = append(recorders, m)
+	}
+	if cfg.GRPC.Documents, err = cfg.documents(); err != nil {
+		return nil, err
+	}
+	cfg.HTTP.Documents = cfg.GRPC.Documents
 	if cfg.Loader.Metrics, err = loader.NewMetrics(reg); err != nil {
 		return nil, err
 	}
@@ -124,6 +139,7 @@ func (p *program) newServer(cfg config, log *zap.Logger) (*server, error) {
 	}); err != nil {
 		return nil, err
 	}
+	cfg.Gate.ReservedHeaders = slices.Concat(cfg.Gate.ReservedHeaders, s.identity.Headers())
 	if s.gate, err = proxy.New(cfg.Gate, s.engine, s.identity, recorders, reg, p.now, log); err != nil {
 		s.close()
 		return nil, err

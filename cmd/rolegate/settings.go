@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/rolegate/rolegate/cmd/rolegate/internal/strict"
+	"github.com/rolegate/rolegate/proxy/identity"
 )
 
 // envPrefix begins the environment variables of settings: cache.entries is
@@ -25,7 +26,11 @@ type settings struct {
 	p     *program
 	cfg   config
 	flags []settingFlag
-	file  string // --config
+	file  string   // --config
+	notes []string // what the file says to OPA and nobody heeds here
+
+	name  string         // of the file that was read; "" when there was none
+	lines map[string]int // of its settings
 }
 
 // settingFlag is a flag that sets one setting.
@@ -65,8 +70,10 @@ func (s *settings) read(cmd *cobra.Command) (config, error) {
 	if err := s.readEnv(); err != nil {
 		return config{}, err
 	}
-	err := s.readFlags(cmd)
-	return s.cfg, err
+	if err := s.readFlags(cmd); err != nil {
+		return config{}, err
+	}
+	return s.cfg.profiled()
 }
 
 // readFlags takes over the flags that were given.
@@ -103,10 +110,53 @@ func (s *settings) readFile() error {
 		if err != nil {
 			return fmt.Errorf("read settings: %w", err)
 		}
-		_, err = strict.YAML(name, bytes.NewReader(text), &s.cfg)
-		return err
+		s.name = name
+		doc, err := strict.Parse(name, bytes.NewReader(text))
+		if err != nil {
+			return err
+		}
+		opa := opaReader{file: name, cfg: &s.cfg, lookup: s.p.lookup}
+		s.lines, err = strict.Read(name, opa.take(doc), &s.cfg)
+		s.notes = opa.notes
+		return errors.Join(err, errors.Join(opa.faults...))
 	}
 	return nil
+}
+
+// locate tells the problems of identity with the lines that they stand in.
+func (s *settings) locate(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of this one alone
+		all := joined.Unwrap()
+		for i := range all {
+			all[i] = s.locate(all[i])
+		}
+		return errors.Join(all...)
+	}
+	problem, ok := errors.AsType[identity.Problem](err)
+	if !ok || s.name == "" {
+		return err
+	}
+	path := "identity." + problem.Field
+	return strict.Fault{File: s.name, Line: s.lineOf(path), Path: path, Message: path + ": " + problem.Message}
+}
+
+// lineOf is where a setting stands, or would: the line of it, else the first line of what
+// it is part of; 0 when that is not in the file.
+func (s *settings) lineOf(path string) int {
+	for path != "" {
+		first := 0
+		for setting, line := range s.lines {
+			rest, ok := strings.CutPrefix(setting, path)
+			if ok && (rest == "" || rest[0] == '.' || rest[0] == '[') && (first == 0 || line < first) {
+				first = line
+			}
+		}
+		if first > 0 {
+			return first
+		}
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+	}
+	return 0
 }
 
 func (s *settings) readEnv() error {

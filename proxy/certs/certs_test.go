@@ -195,7 +195,8 @@ func dial(t *testing.T, addr string, roots *authority, own ...tls.Certificate) (
 	}
 	c := &connection{conn.(*tls.Conn), bufio.NewReader(conn)}
 	t.Cleanup(func() { _ = c.Close() })
-	return c, c.echo()
+	err = c.echo()
+	return c, err
 }
 
 func (c *connection) echo() error {
@@ -209,7 +210,9 @@ func (c *connection) echo() error {
 	return err
 }
 
-func (c *connection) serial() string { return c.ConnectionState().PeerCertificates[0].SerialNumber.String() }
+func (c *connection) serial() string {
+	return c.ConnectionState().PeerCertificates[0].SerialNumber.String()
+}
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -239,7 +242,6 @@ func TestRotation(t *testing.T) {
 		if err != nil {
 			t.Fatalf("a new connection: %v", err)
 		}
-		defer c.Close()
 		return c.serial()
 	}
 	write(t, s.CertFile, block("CERTIFICATE", second.Certificate[0])) // with the first one's key

@@ -109,3 +109,44 @@ func FuzzPlaces(f *testing.F) {
 }
 
 var _ proxy.Authenticator = (*identity.Identity)(nil)
+
+// FuzzCredentials puts any bytes where certificates, keys and trusted headers stand:
+// nobody comes of it but whom the configuration lets speak, and then as it is written.
+func FuzzCredentials(f *testing.F) {
+	f.Add("spiffe://mesh.example/ns/shop/sa/web", "", "", "", "")
+	f.Add("CN=edge", "By=x;URI=spiffe://mesh.example/ns/shop/sa/web", "", "u-17", "developer editor")
+	f.Add("", "URI=\"a\\\"", "rk_0123456789abcdef", "u,v", "a,b")
+	f.Add("spiffe://a,spiffe://b", ",;=", "\x00", "\xff", " ")
+	const edge = "CN=edge"
+	id, err := identity.New(identity.Config{Authenticators: []identity.Authenticator{
+		{APIKey: &identity.APIKey{}},
+		{Headers: &identity.Headers{From: identity.Trusted{Peers: []string{edge}}, ID: "x-user", Roles: "x-roles"}},
+		{MTLS: &identity.MTLS{
+			IDs:       []identity.SPIFFE{{Match: "spiffe://{domain}/ns/{ns}/sa/{sa}", Domains: []string{"mesh.example"}, ID: "{ns}/{sa}"}},
+			Forwarded: identity.Trusted{Peers: []string{edge}},
+		}},
+	}}, nil, zap.NewNop())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, principal, xfcc, key, user, roles string) {
+		subject, err := id.Authenticate(t.Context(), policy.View{}, proxy.Credentials{Principal: principal, Headers: headers{
+			"x-forwarded-client-cert": {xfcc}, "x-api-key": {key}, "x-user": {user}, "x-roles": {roles},
+		}})
+		if _, ok := errors.AsType[token.Error](err); subject.ID != "" && err != nil || err != nil && !ok {
+			t.Fatalf("%q %q %q %q %q: got %v, error %v", principal, xfcc, key, user, roles, subject, err)
+		}
+		switch {
+		case subject.ID == "":
+		case subject.Type == "user":
+			if principal != edge || strings.Trim(user, " \t") != subject.ID {
+				t.Fatalf("%q says %q: got %v", principal, user, subject)
+			}
+		default:
+			from := "spiffe://mesh.example/ns/" + strings.Replace(subject.ID, "/", "/sa/", 1)
+			if principal != from && (principal != edge || !strings.Contains(xfcc, from) && !strings.Contains(xfcc, `\`)) {
+				t.Fatalf("%q, forwarded %q: got %v", principal, xfcc, subject)
+			}
+		}
+	})
+}
