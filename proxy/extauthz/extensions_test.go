@@ -3,6 +3,7 @@ package extauthz
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,10 +203,10 @@ func leaves(t *testing.T, v ast.Value, visit func(path []string, v any)) {
 	walk = func(path []string, v ast.Value) {
 		switch v := v.(type) {
 		case ast.Object:
-			v.Foreach(func(k, member *ast.Term) { walk(append(path[:len(path):len(path)], k.String()), member.Value) })
+			v.Foreach(func(k, member *ast.Term) { walk(append(slices.Clip(path), k.String()), member.Value) })
 		case *ast.Array:
 			for i := range v.Len() {
-				walk(append(path[:len(path):len(path)], fmt.Sprint(i)), v.Elem(i).Value)
+				walk(append(slices.Clip(path), fmt.Sprint(i)), v.Elem(i).Value)
 			}
 		default:
 			plain, err := ast.JSON(v)

@@ -78,8 +78,16 @@ func open(t *testing.T, s *HTTPServer) conn {
 	return conn{c, bufio.NewReader(c)}
 }
 
+// said is an answer.
+type said struct {
+	status int
+	header http.Header
+	body   string
+	ends   bool // the connection
+}
+
 // ask sends bytes and reads the answer to a request of a method.
-func (c conn) ask(t *testing.T, method, request string) *http.Response {
+func (c conn) ask(t *testing.T, method, request string) said {
 	t.Helper()
 	// The server may answer, and close, before it has read everything.
 	_, _ = io.WriteString(c, request)
@@ -92,8 +100,7 @@ func (c conn) ask(t *testing.T, method, request string) *http.Response {
 	if err != nil {
 		t.Fatalf("%.200q: %v", request, err)
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return r
+	return said{r.StatusCode, r.Header, string(body), r.Close}
 }
 
 const asAnn = "Authorization: Bearer " + canary + "\r\n"
@@ -139,16 +146,15 @@ func TestHTTPAnswers(t *testing.T) {
 	} {
 		method, _, _ := strings.Cut(c.line, " ")
 		r := open(t, s).ask(t, method, c.line+" HTTP/1.1\r\nHost: api.example.com\r\nX-Rolegate-Roles: owner\r\nX_Rolegate_Subject: root\r\n"+c.headers+"\r\n")
-		if r.StatusCode != c.status {
-			body, _ := io.ReadAll(r.Body)
-			t.Errorf("%s with %.60q: got %d %s, want %d", c.line, c.headers, r.StatusCode, body, c.status)
+		if r.status != c.status {
+			t.Errorf("%s with %.60q: got %d %s, want %d", c.line, c.headers, r.status, r.body, c.status)
 		}
-		if r.Header.Get("Location") != "" || r.Header.Get("Date") != "" && c.status < 405 {
-			t.Errorf("%s: got headers %v", c.line, r.Header)
+		if r.header.Get("Location") != "" || r.header.Get("Date") != "" && c.status < 405 {
+			t.Errorf("%s: got headers %v", c.line, r.header)
 		}
-		removed := r.Header.Get(headerRemove)
-		if allowed := c.status == 200; allowed != strings.Contains(removed, "x_rolegate_subject") || allowed != (r.Header.Get("X-Rolegate-Subject") == "ann") {
-			t.Errorf("%s: got subject %q, removed %q", c.line, r.Header.Get("X-Rolegate-Subject"), removed)
+		removed := r.header.Get(headerRemove)
+		if allowed := c.status == 200; allowed != strings.Contains(removed, "x_rolegate_subject") || allowed != (r.header.Get("X-Rolegate-Subject") == "ann") {
+			t.Errorf("%s: got subject %q, removed %q", c.line, r.header.Get("X-Rolegate-Subject"), removed)
 		}
 	}
 }
@@ -168,20 +174,20 @@ func TestHTTPBodies(t *testing.T) {
 			chunked = head + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 		}
 		for _, request := range []string{sized, chunked} {
-			if r := open(t, s).ask(t, "GET", request); r.StatusCode != c.status {
-				t.Errorf("a body of %d bytes: got %d, want %d", c.size, r.StatusCode, c.status)
+			if r := open(t, s).ask(t, "GET", request); r.status != c.status {
+				t.Errorf("a body of %d bytes: got %d, want %d", c.size, r.status, c.status)
 			}
 		}
 	}
 	// One connection, several requests with a body, each with an answer of its own.
 	c := open(t, s)
 	for range 3 {
-		if r := c.ask(t, "GET", head+"Content-Length: 4\r\n\r\nGET "); r.StatusCode != 200 || r.Close {
-			t.Fatalf("on a connection that is kept: got %d, close %t", r.StatusCode, r.Close)
+		if r := c.ask(t, "GET", head+"Content-Length: 4\r\n\r\nGET "); r.status != 200 || r.ends {
+			t.Fatalf("on a connection that is kept: got %d, close %t", r.status, r.ends)
 		}
 	}
-	if r := open(t, s).ask(t, "GET", head+"Transfer-Encoding: chunked\r\n\r\nzz\r\n"); r.StatusCode != 400 {
-		t.Errorf("a broken body: got %d, want 400", r.StatusCode)
+	if r := open(t, s).ask(t, "GET", head+"Transfer-Encoding: chunked\r\n\r\nzz\r\n"); r.status != 400 {
+		t.Errorf("a broken body: got %d, want 400", r.status)
 	}
 }
 
@@ -192,8 +198,8 @@ func TestHTTPPrefix(t *testing.T) {
 		"/a/b/v1/acme/documents/d1": 200, "/v1/acme/documents/d1": 404, "/a/b": 404, "/a/bv1/acme/documents/d1": 404,
 		"/a/%62/v1/acme/documents/d1": 404, "/a/b/../b/v1/acme/documents/d1": 400, "//a/b/v1/acme/documents/d1": 404, "*": 404,
 	} {
-		if r := open(t, s).ask(t, "GET", "GET "+path+" HTTP/1.1\r\nHost: h\r\n"+asAnn+"\r\n"); r.StatusCode != status {
-			t.Errorf("%s: got %d, want %d", path, r.StatusCode, status)
+		if r := open(t, s).ask(t, "GET", "GET "+path+" HTTP/1.1\r\nHost: h\r\n"+asAnn+"\r\n"); r.status != status {
+			t.Errorf("%s: got %d, want %d", path, r.status, status)
 		}
 	}
 	if _, err := NewHTTP(HTTPConfig{PathPrefix: "check"}, nil, zap.NewNop()); err == nil {
@@ -205,14 +211,14 @@ func TestHTTPPrefix(t *testing.T) {
 func TestHTTPOverSockets(t *testing.T) {
 	s, _ := httpService(t, HTTPConfig{Addr: "unix://" + filepath.Join(t.TempDir(), "http.sock")}, zap.NewNop())
 	for token, status := range map[string]int{canary: 200, "forged": 403} {
-		if r := open(t, s).ask(t, "GET", "GET /ext_authz/v1/acme/documents/d1 HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer "+token+"\r\n\r\n"); r.StatusCode != status {
-			t.Errorf("got %d, want %d", r.StatusCode, status)
+		if r := open(t, s).ask(t, "GET", "GET /ext_authz/v1/acme/documents/d1 HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer "+token+"\r\n\r\n"); r.status != status {
+			t.Errorf("got %d, want %d", r.status, status)
 		}
 	}
 	// By HTTP/2 some requests would have no answer at all.
 	c := open(t, s)
-	if r := c.ask(t, "PRI", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"); r.StatusCode < 400 {
-		t.Errorf("HTTP/2 is answered with %d", r.StatusCode)
+	if r := c.ask(t, "PRI", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"); r.status < 400 {
+		t.Errorf("HTTP/2 is answered with %d", r.status)
 	}
 }
 
@@ -222,19 +228,19 @@ func TestHTTPDrain(t *testing.T) {
 	s, stop := httpService(t, HTTPConfig{DrainWait: 300 * time.Millisecond}, zap.NewNop())
 	const request = "GET /ext_authz/v1/acme/documents/d1 HTTP/1.1\r\nHost: h\r\n" + asAnn + "\r\n"
 	c := open(t, s)
-	if r := c.ask(t, "GET", request); r.StatusCode != 200 || r.Close {
-		t.Fatalf("before: got %d, close %t", r.StatusCode, r.Close)
+	if r := c.ask(t, "GET", request); r.status != 200 || r.ends {
+		t.Fatalf("before: got %d, close %t", r.status, r.ends)
 	}
 	stopped := make(chan struct{})
 	go func() { stop(); close(stopped) }()
 	for deadline := time.Now().Add(time.Minute); !s.ending.Load() && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
-	if r := c.ask(t, "GET", request); r.StatusCode != 200 || !r.Close {
-		t.Errorf("on an old connection: got %d, close %t, want 200 and the end of it", r.StatusCode, r.Close)
+	if r := c.ask(t, "GET", request); r.status != 200 || !r.ends {
+		t.Errorf("on an old connection: got %d, close %t, want 200 and the end of it", r.status, r.ends)
 	}
-	if r := open(t, s).ask(t, "GET", request); r.StatusCode != 200 {
-		t.Errorf("on a new connection: got %d, want 200", r.StatusCode)
+	if r := open(t, s).ask(t, "GET", request); r.status != 200 {
+		t.Errorf("on a new connection: got %d, want 200", r.status)
 	}
 	<-stopped
 }

@@ -290,15 +290,15 @@ func (s *stack) raw(ctx context.Context, request string) (answer, error) {
 	if _, err := io.WriteString(conn, request); err != nil {
 		return answer{}, err
 	}
-	in := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(in, nil)
-	for err == nil && resp.StatusCode == http.StatusContinue {
-		resp, err = http.ReadResponse(in, nil)
+	for in := bufio.NewReader(conn); ; {
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			return answer{}, err
+		}
+		if a, err := read(resp); err != nil || a.status != http.StatusContinue {
+			return a, err
+		}
 	}
-	if err != nil {
-		return answer{}, err
-	}
-	return read(resp)
 }
 
 func read(resp *http.Response) (answer, error) {

@@ -109,7 +109,7 @@ func vectors(t *testing.T) (all []vector) {
 				t.Fatalf("%s: %v", line, err)
 			}
 		}
-		for _, what := range strings.Fields(rest) {
+		for what := range strings.FieldsSeq(rest) {
 			name, value, _ := strings.Cut(what, "=")
 			if value, err = strconv.Unquote(`"` + value + `"`); err != nil {
 				t.Fatalf("%s: %v", line, err)
