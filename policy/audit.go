@@ -58,7 +58,7 @@ func (v View) audit(ctx context.Context, q *query, in Input, d Decision, now tim
 	f, err := v.alone(ctx, q, whole, now)
 	if err != nil {
 		if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrOverloaded) {
-			return d, nil // there was no time to check; the decision itself was made
+			return d, nil //nolint:nilerr // there was no time to check; the decision itself was made
 		}
 		return v.distrust(q, in, d, Decision{Reason: ReasonPolicyError})
 	}

@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -60,9 +61,9 @@ func (w *wire) appendHTTP(b []byte, path ast.Ref) (_ []byte, ok bool) {
 // appendHeader writes a header as the document has it: of the map, where the last of two
 // entries counts, or else of the raw headers.
 func (w *wire) appendHeader(b []byte, name string) (_ []byte, ok bool) {
-	for i := len(w.joined) - 1; i >= 0; i-- {
-		if w.joined[i].name == name {
-			return footprint.AppendString(b, w.joined[i].value), true
+	for _, h := range slices.Backward(w.joined) {
+		if h.name == name {
+			return footprint.AppendString(b, h.value), true
 		}
 	}
 	if len(w.joined) > 0 || len(w.raw) == 0 {
