@@ -86,7 +86,7 @@ func (in *instrumenter) listed(s ast.Stmt) {
 			return
 		}
 	case *ast.AssignStmt:
-		if s.Tok == token.DEFINE || onlyBlanks(s) {
+		if s.Tok == token.DEFINE || onlyBlanks(s) || in.isMake(s.Rhs[0]) {
 			in.statement(s)
 			return
 		}
@@ -103,6 +103,16 @@ func (in *instrumenter) listed(s ast.Stmt) {
 	in.before(s.Pos(), fmt.Sprintf("if !mutateIs(%d) { ", n))
 	in.statement(s)
 	in.after(s.End(), " }")
+}
+
+// isMake says whether an expression is of make: room for what follows.
+func (in *instrumenter) isMake(e ast.Expr) bool {
+	call, ok := e.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	id, ok := call.Fun.(*ast.Ident)
+	return ok && in.info.Uses[id] == types.Universe.Lookup("make")
 }
 
 func onlyBlanks(s *ast.AssignStmt) bool {
@@ -221,7 +231,10 @@ func (in *instrumenter) simple(s ast.Stmt) {
 // returns puts other returns before one.
 func (in *instrumenter) returns(s *ast.ReturnStmt) {
 	defer func() {
-		for _, e := range s.Results {
+		for i, e := range s.Results {
+			if in.info.Types[e].Value != nil && i < len(s.Results)-1 && in.isFailure(s.Results[len(s.Results)-1]) {
+				continue // nobody reads what is beside an error
+			}
 			in.value(e)
 		}
 	}()
@@ -254,6 +267,15 @@ func (in *instrumenter) returns(s *ast.ReturnStmt) {
 			return
 		}
 	}
+}
+
+// isFailure says whether an expression is false, or an error that is not nil.
+func (in *instrumenter) isFailure(e ast.Expr) bool {
+	tv := in.info.Types[e]
+	if tv.Value != nil {
+		return tv.Value.Kind() == constant.Bool && !constant.BoolVal(tv.Value)
+	}
+	return isError(tv.Type) && !tv.IsNil()
 }
 
 // zeros are the zero values of results, and the type of the last.
