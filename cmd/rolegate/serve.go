@@ -173,6 +173,9 @@ func (s *server) close() { s.engine.Close() }
 func (s *server) install(snapshot *policy.Snapshot) uint64 {
 	generation := s.engine.Install(snapshot)
 	s.envoy.SetReady(true)
+	if s.http != nil {
+		s.http.SetReady()
+	}
 	return generation
 }
 

@@ -69,6 +69,8 @@ type HTTPServer struct {
 	gate     *proxy.Gate
 	log      *zap.Logger
 	listener net.Listener
+	socket   atomic.Pointer[socket] // the listener, if it is one
+	ready    atomic.Bool
 	certs    *certs.Certs // nil: no TLS
 	ending   atomic.Bool
 	// complained is when a fault was last told, in ns: a policy that HTTP cannot speak for
@@ -120,7 +122,7 @@ func (s *HTTPServer) Listen(ctx context.Context) error {
 		return err
 	}
 	if path, ok := strings.CutPrefix(s.cfg.Addr, "unix://"); ok {
-		s.listener, err = listenUnix(ctx, path, s.cfg.SocketMode)
+		err = s.listenUnix(ctx, path)
 	} else {
 		s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Addr)
 	}
@@ -128,6 +130,31 @@ func (s *HTTPServer) Listen(ctx context.Context) error {
 		return fmt.Errorf("listen for Envoy's HTTP service at %s: %w", s.cfg.Addr, err)
 	}
 	return nil
+}
+
+func (s *HTTPServer) listenUnix(ctx context.Context, path string) error {
+	l, err := bindUnix(ctx, path, s.cfg.SocketMode)
+	if err != nil {
+		return err
+	}
+	s.listener = l
+	s.socket.Store(l)
+	if s.ready.Load() {
+		return l.place()
+	}
+	return nil
+}
+
+// SetReady says that the server may be asked: its unix socket takes the place of the one
+// before it. It answers before, too, where nobody else does.
+func (s *HTTPServer) SetReady() {
+	s.ready.Store(true)
+	if l := s.socket.Load(); l != nil {
+		if err := l.place(); err != nil {
+			// Nobody would ever ask this server: its end is what a human hears of.
+			s.log.Error("cannot take over the socket", zap.Error(errors.Join(err, l.Close())))
+		}
+	}
 }
 
 // Addr is where the server listens; nil before Listen.

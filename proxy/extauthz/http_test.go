@@ -222,6 +222,27 @@ func TestHTTPOverSockets(t *testing.T) {
 	}
 }
 
+// TestHTTPSocketIsTakenOver: a second server is asked once it is ready, and not before.
+func TestHTTPSocketIsTakenOver(t *testing.T) {
+	cfg := HTTPConfig{Addr: "unix://" + filepath.Join(t.TempDir(), "http.sock")}
+	const request = "GET /ext_authz/v1/acme/documents/d1 HTTP/1.1\r\nHost: h\r\n" + asAnn + "\r\n"
+	first, stop := httpService(t, cfg, zap.NewNop())
+	first.SetReady()
+	cfg.PathPrefix = "/other" // tells the second apart
+	second, _ := httpService(t, cfg, zap.NewNop())
+	if r := open(t, second).ask(t, "GET", request); r.status != 200 {
+		t.Errorf("while the second is not ready: got %d, want the first's 200", r.status)
+	}
+	second.SetReady()
+	if r := open(t, second).ask(t, "GET", request); r.status != 404 {
+		t.Errorf("once the second is ready: got %d, want its 404", r.status)
+	}
+	stop() // and the file stays the second's
+	if r := open(t, second).ask(t, "GET", request); r.status != 404 {
+		t.Errorf("after the end of the first: got %d, want the second's 404", r.status)
+	}
+}
+
 // TestHTTPDrain: a server that ends still answers while it waits, and has connections
 // end with an answer.
 func TestHTTPDrain(t *testing.T) {

@@ -89,15 +89,3 @@ func (s *socket) Close() error {
 	}
 	return err
 }
-
-// listenUnix binds a socket and puts it in its place at once.
-func listenUnix(ctx context.Context, path string, mode os.FileMode) (net.Listener, error) {
-	s, err := bindUnix(ctx, path, mode)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.place(); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
-}
