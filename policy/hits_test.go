@@ -58,21 +58,7 @@ func TestUniqueHeadersDoNotLowerTheHitRatio(t *testing.T) {
 // is warm, and which part was allowed.
 func hitRatio(t *testing.T, archive string) (hits, allowed float64) {
 	t.Helper()
-	src := policytest.Source(t, archive)
-	src.Data["users"] = people()
-	src.Data["permissions"] = map[string]any{
-		"reader": []any{map[string]any{"method": "GET", "path": "api/*"}},
-		"writer": []any{map[string]any{"method": "POST", "path": "api/*"}},
-	}
-	s, err := policy.Compile(t.Context(), src)
-	if err != nil {
-		t.Fatalf("compile: %v", err)
-	}
-	e, err := policy.NewEngine(policy.Config{Timeout: time.Minute, AuditEvery: 50})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
+	src, s, e := engineFor(t, archive)
 	e.Install(s)
 	view := e.View()
 	load := newLoad()
@@ -102,6 +88,62 @@ func hitRatio(t *testing.T, archive string) (hits, allowed float64) {
 		t.Errorf("%d decisions were checked on the whole input and %d differed", after.Audits, after.Mismatches)
 	}
 	return float64(after.Hits-before.Hits) / requests, float64(yes) / requests
+}
+
+// engineFor is an engine for a policy and the users who ask it.
+func engineFor(tb testing.TB, archive string) (policy.Source, *policy.Snapshot, *policy.Engine) {
+	tb.Helper()
+	src := policytest.Source(tb, archive)
+	src.Data["users"] = people()
+	src.Data["permissions"] = map[string]any{
+		"reader": []any{map[string]any{"method": "GET", "path": "api/*"}},
+		"writer": []any{map[string]any{"method": "POST", "path": "api/*"}},
+	}
+	s, err := policy.Compile(tb.Context(), src)
+	if err != nil {
+		tb.Fatalf("compile: %v", err)
+	}
+	e, err := policy.NewEngine(policy.Config{Timeout: time.Minute, AuditEvery: 50})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(e.Close)
+	return src, s, e
+}
+
+// BenchmarkHitRatio tells how many requests are answered from memory, when the bundle
+// stays and when a small change of it begins a new generation with an empty memory after
+// so many requests: at as many requests a second, one change a second.
+func BenchmarkHitRatio(b *testing.B) {
+	for _, name := range []string{"basic-roles", "token-claims"} {
+		archive, err := os.ReadFile(filepath.Join("testdata", "hits", name+".txtar"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, each := range []int{0, 20_000, 2_000} {
+			b.Run(fmt.Sprintf("policy=%s/requests-per-change=%d", name, each), func(b *testing.B) {
+				src, s, e := engineFor(b, string(archive))
+				e.Install(s)
+				load, n := newLoad(), 0
+				ask := func() {
+					if n++; each > 0 && n%each == 0 {
+						e.Install(s)
+					}
+					if _, err := e.View().Decide(b.Context(), src.Entrypoint, load.request(load.next()), time.UnixMilli(1)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				for range requests {
+					ask()
+				}
+				before := e.Stats().Hits
+				for b.Loop() {
+					ask()
+				}
+				b.ReportMetric(float64(e.Stats().Hits-before)/float64(b.N), "hits/op")
+			})
+		}
+	}
 }
 
 // people are users with roles, actions and tenants.
