@@ -33,7 +33,7 @@ func unknownTo(root *cobra.Command, words []string) string {
 		case arguments || !at.HasSubCommands():
 			arguments = true
 		default:
-			for _, one := range strings.Split(word, `\|`) { // alternatives, in a table
+			for one := range strings.SplitSeq(word, `\|`) { // alternatives, in a table
 				if !name.MatchString(one) {
 					arguments = true
 					break
