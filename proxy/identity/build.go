@@ -64,8 +64,11 @@ func (a Authenticator) kinds() []string {
 		name string
 		set  bool
 	}{
-		{"jwt", a.JWT != nil}, {"mtls", a.MTLS != nil}, {"api_key", a.APIKey != nil},
-		{"metadata", a.Metadata != nil}, {"headers", a.Headers != nil},
+		{"jwt", a.JWT != nil},
+		{"mtls", a.MTLS != nil},
+		{"api_key", a.APIKey != nil},
+		{"metadata", a.Metadata != nil},
+		{"headers", a.Headers != nil},
 	} {
 		if k.set {
 			kinds = append(kinds, k.name)

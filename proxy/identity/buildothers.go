@@ -47,7 +47,7 @@ func (b *builder) spiffe(field string, c SPIFFE) spiffeID {
 		b.wrong(field+".tenant", "%q %v", c.Tenant, err)
 	}
 	for _, name := range s.pattern.Names() {
-		if !s.id.Uses(name) && !(name == s.pattern.Domain() && len(c.Domains) == 1) {
+		if !s.id.Uses(name) && (name != s.pattern.Domain() || len(c.Domains) > 1) {
 			b.wrong(field+".id", "%q leaves out {%s}: whoever differs in it alone would be one subject", c.ID, name)
 		}
 	}
@@ -140,7 +140,9 @@ func (b *builder) headers(field string, cfg Headers) {
 	if a.separator == "" {
 		a.separator = " "
 	}
-	if len(a.separator) != 1 || !strings.Contains(" ,;|", a.separator) {
+	switch a.separator {
+	case " ", ",", ";", "|":
+	default:
 		b.wrong(field+".separator", "%q, want one of a space, a comma, a semicolon and |", cfg.Separator)
 	}
 	if cfg.ID == "" {
@@ -151,8 +153,11 @@ func (b *builder) headers(field string, cfg Headers) {
 		field, name string
 		to          *string
 	}{
-		{"id", cfg.ID, &a.id}, {"tenant", cfg.Tenant, &a.tenant}, {"email", cfg.Email, &a.email},
-		{"roles", cfg.Roles, &a.roles}, {"permissions", cfg.Permissions, &a.permissions},
+		{"id", cfg.ID, &a.id},
+		{"tenant", cfg.Tenant, &a.tenant},
+		{"email", cfg.Email, &a.email},
+		{"roles", cfg.Roles, &a.roles},
+		{"permissions", cfg.Permissions, &a.permissions},
 	} {
 		name := strings.ToLower(h.name)
 		switch {

@@ -14,9 +14,11 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,18 +45,7 @@ type hostile struct {
 // read. The file cannot bless an acceptance: that is checked by the names.
 func TestHostile(t *testing.T) {
 	w := newWorld(t)
-	h := &hostile{t: t, w: w, requests: map[string]headers{}}
-	h.good()
-	h.algorithms()
-	h.confusion()
-	h.kids()
-	h.headerMembers()
-	h.structure()
-	h.headerJSON()
-	h.payloadJSON()
-	h.claims()
-	h.signatures()
-	h.places()
+	h := newHostile(t, w)
 	if len(h.requests) < 300 {
 		t.Errorf("%d requests, want at least 300", len(h.requests))
 	}
@@ -95,6 +86,77 @@ func TestHostile(t *testing.T) {
 	said := logged(t, logs) + gathered(t, reg)
 	for name, request := range h.requests {
 		checkTellsNothing(t, name+": logs or metrics", said, request)
+	}
+}
+
+func newHostile(t *testing.T, w *world) *hostile {
+	t.Helper()
+	h := &hostile{t: t, w: w, requests: map[string]headers{}}
+	h.good()
+	h.algorithms()
+	h.confusion()
+	h.kids()
+	h.headerMembers()
+	h.structure()
+	h.headerJSON()
+	h.payloadJSON()
+	h.claims()
+	h.signatures()
+	h.places()
+	return h
+}
+
+// TestHostileFetched sends the same requests where the keys are fetched: every answer is
+// the same, and no token has anything fetched but the one set, and that once.
+func TestHostileFetched(t *testing.T) {
+	w, p := newWorld(t), newPublisher(t, false)
+	var strange atomic.Int64
+	published, err := issue.JWKS(w.ed, w.rsa, w.ec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.does(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/jwks.json" {
+			strange.Add(1)
+		}
+		_, _ = w.Write(published)
+	})
+	cfg := w.config()
+	fetched := w.config()
+	for i := range fetched.Authenticators[0].JWT.Issuers {
+		if iss := &fetched.Authenticators[0].JWT.Issuers[i]; iss.JWKSFile != "" {
+			iss.JWKSFile, iss.JWKSURI = "", p.URL+"/jwks.json"
+		}
+	}
+	h := newHostile(t, w)
+	for name, member := range map[string]string{
+		"jku": `"jku":"` + p.URL + `/evil"`, "jku, the set itself": `"jku":"` + p.URL + `/jwks.json"`,
+		"x5u": `"x5u":"` + p.URL + `/evil"`, "kid": `"kid":"` + p.URL + `/evil"`, "kid, a path": `"kid":"/evil"`,
+		"kid, a query": `"kid":"?evil"`, "kid, up": `"kid":"../evil"`, "iss": `"kid":"x","iss":"` + p.URL + `/evil"`,
+	} {
+		_, private, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.token("fetched: brings "+name, signAs(t, `{"alg":"EdDSA",`+member+`}`, h.payload(nil), "EdDSA", private))
+	}
+	files, remote := load(t, cfg, nil, zap.NewNop()), load(t, fetched, nil, zap.NewNop())
+	run(t, remote)
+	for _, name := range slices.Sorted(maps.Keys(h.requests)) {
+		want, wantErr := authenticate(t, files, h.requests[name])
+		got, err := authenticate(t, remote, h.requests[name])
+		if !errors.Is(err, wantErr) || !sameSubject(got, want) {
+			t.Errorf("%s: got %v %v where keys are fetched, want %v %v as from a file", name, got, err, want, wantErr)
+		}
+		if strings.HasPrefix(name, "fetched:") && err == nil {
+			t.Errorf("%s: got %v, want it refused", name, got)
+		}
+	}
+	if n := strange.Load(); n != 0 {
+		t.Errorf("tokens had %d other addresses fetched", n)
+	}
+	if n := p.fetches.Load(); n > 3 { // at the start, at the first unknown key, and once more ten seconds later
+		t.Errorf("%d hostile requests had the set fetched %d times", len(h.requests), n)
 	}
 }
 

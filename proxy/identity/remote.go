@@ -251,7 +251,8 @@ func (r *remote) report(changed bool, err error) {
 	log := r.log.With(zap.Strings("issuers", r.issuers), zap.String("jwks_uri", r.uri))
 	if err != nil {
 		r.metrics.unreadable.Inc()
-		if r.failures++; r.failures == 1 {
+		r.failures++
+		if r.failures == 1 {
 			r.metrics.broken.Inc()
 		}
 		if r.problem != err.Error() {

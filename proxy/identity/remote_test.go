@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -10,8 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"encoding/pem"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -211,16 +210,22 @@ func TestBadPublishers(t *testing.T) {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(doc)) }
 	}
 	for name, f := range map[string]http.HandlerFunc{
-		"status 404":              func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound); _, _ = w.Write(good) },
-		"status 204":              func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
-		"status 206":              func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusPartialContent); _, _ = w.Write(good) },
-		"nothing":                 write(""),
-		"HTML":                    write("<html>"),
-		"no set":                  write(`{"key":[]}`),
-		"a private key":           write(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}]}`),
-		"a kid twice":             write(`{"keys":[],"keys":[]}`),
-		"too large":               write(`{"keys":[],"x":"` + strings.Repeat("x", keys.MaxDocument) + `"}`),
-		"cut off":                 func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9000"); _, _ = w.Write(good) },
+		"status 404": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound); _, _ = w.Write(good) },
+		"status 204": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+		"status 206": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(good)
+		},
+		"nothing":       write(""),
+		"HTML":          write("<html>"),
+		"no set":        write(`{"key":[]}`),
+		"a private key": write(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}]}`),
+		"a kid twice":   write(`{"keys":[],"keys":[]}`),
+		"too large":     write(`{"keys":[],"x":"` + strings.Repeat("x", keys.MaxDocument) + `"}`),
+		"cut off": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "9000")
+			_, _ = w.Write(good)
+		},
 		"hangs":                   func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 		"drips":                   func(w http.ResponseWriter, r *http.Request) { drip(w, r) },
 		"redirects to a file":     redirect("file:///etc/passwd"),

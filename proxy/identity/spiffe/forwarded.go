@@ -89,7 +89,8 @@ func pairValue(text string) (value, after string, err error) {
 	for i := 1; i < len(text); i++ {
 		switch text[i] {
 		case '\\':
-			if i++; i == len(text) {
+			i++
+			if i == len(text) {
 				return "", "", ErrForwarded
 			}
 			b.WriteByte(text[i])
