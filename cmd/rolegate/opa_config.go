@@ -141,9 +141,8 @@ func (r *opaReader) plugins(n *yaml.Node) {
 			return
 		}
 		var p opaEnvoy
-		if r.into(value, &p) {
-			r.envoy(p, value)
-		}
+		r.into(value, &p) // what could be read is judged, so that all faults are told at once
+		r.envoy(p, value)
 	})
 }
 
@@ -180,7 +179,7 @@ func (r *opaReader) envoy(p opaEnvoy, at *yaml.Node) {
 	c := r.cfg
 	c.Profile = profileOPAEnvoy
 	c.GRPC.Addr, c.GRPC.Reflection, c.GRPC.MaxMessage = addr, p.EnableReflection, p.MaxRecv
-	c.Loader.Entrypoint = p.Path
+	c.Loader.Entrypoint = strings.Join(strings.FieldsFunc(p.Path, func(c rune) bool { return c == '/' }), "/")
 	c.Gate.DryRun = p.DryRun
 	c.Bodies = bodiesConfig{Skip: p.SkipRequestBodyParse, ProtoDescriptor: p.ProtoDescriptor}
 	if p.EnablePerformanceMetrics {
