@@ -45,12 +45,24 @@ type Kind struct {
 	Took     time.Duration
 }
 
+// backOff is how long who got no answer waits: a refusal costs nothing, and there would
+// be a million of them.
+const backOff = 20 * time.Millisecond
+
+// isLost says whether a request got no decision, or the wrong one.
+func isLost(outcome string) bool {
+	switch outcome {
+	case "200", "401", "403", canceled, "truncated":
+		return false
+	default:
+		return true
+	}
+}
+
 // Lost is how many got no decision, or the wrong one.
 func (k Kind) Lost() (n int64) {
 	for outcome, count := range k.Outcomes {
-		switch outcome {
-		case "200", "401", "403", canceled, "truncated":
-		default:
+		if isLost(outcome) {
 			n += count
 		}
 	}
@@ -92,7 +104,11 @@ func Run(ctx context.Context, cfg Config) (report Report, err error) {
 		r := rand.New(rand.NewPCG(cfg.Seed, uint64(i)+1))
 		askers.Go(func() {
 			for load.Err() == nil {
-				c.count(c.bed.ask(ctx, c.bed.any(r)).outcome)
+				got := c.bed.ask(ctx, c.bed.any(r)).outcome
+				c.count(got)
+				if isLost(got) {
+					rest(load, backOff)
+				}
 			}
 		})
 	}
