@@ -1,0 +1,3 @@
+package importer
+
+func frontegg(*Builder) Vendor { return Vendor{Name: "frontegg"} }

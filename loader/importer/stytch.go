@@ -1,0 +1,3 @@
+package importer
+
+func stytch(*Builder) Vendor { return Vendor{Name: "stytch"} }
