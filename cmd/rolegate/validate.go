@@ -30,24 +30,39 @@ type validation struct {
 }
 
 func (p *program) validateCommand() *cobra.Command {
-	var against string
+	var against, settings string
 	cmd := &cobra.Command{
 		Use:   "validate PATH...",
 		Short: "Check bundles: form, references, roles, tenants, rules, members, routes, Rego",
 		Long: `Check bundles as a server does before it decides on them. An error refuses a bundle; a
 warning names what has no effect, or not the effect that it seems to have.
 
+With --config it checks the settings of a server too, as far as they can be judged without
+their files: their form, who is believed (identity), and TLS.
+
 Exit codes: 0 nothing refuses them; 1 something does; 2 they could not be read at all.`,
 		Example: `  rolegate validate demo-bundle
-  rolegate validate new-bundle --against old-bundle -f json`,
-		Args: cobra.MinimumNArgs(1),
+  rolegate validate new-bundle --against old-bundle -f json
+  rolegate validate --config rolegate.yaml`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if settings != "" {
+				return nil
+			}
+			return cobra.MinimumNArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := p.wantFormat("pretty", "json"); err != nil {
 				return err
 			}
+			if settings != "" {
+				if err := p.validateSettings(cmd.Context(), settings); err != nil || len(args) == 0 {
+					return err
+				}
+			}
 			return p.validate(cmd.Context(), args, against)
 		},
 	}
+	cmd.Flags().StringVar(&settings, "config", "", "settings of a server, in YAML, to check as well")
 	cmd.Flags().StringVar(&against, "against", "", "bundle that this one replaces: what may not change is compared with it")
 	return cmd
 }

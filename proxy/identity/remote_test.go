@@ -96,8 +96,14 @@ func TestRotation(t *testing.T) {
 		}
 	}
 	p.publishes(t, w.ed, w.ec)
-	if _, err := authenticate(t, id, second); err != nil {
-		t.Errorf("a token of a key published since: got error %v, want it fetched", err)
+	before := p.fetches.Load()
+	// At once, but on a machine that has better to do the wait of one request may end first.
+	eventually(t, "a token of a key published since has it fetched", func() bool {
+		_, err := authenticate(t, id, second)
+		return err == nil
+	})
+	if n := p.fetches.Load() - before; n > 2 {
+		t.Errorf("one new key made %d fetches, want one, and perhaps the usual one", n)
 	}
 	p.publishes(t, w.ec)
 	eventually(t, "the first key is taken back", func() bool {
@@ -117,7 +123,7 @@ func TestOutage(t *testing.T) {
 	w, p, reg := newWorld(t), newPublisher(t, false), prometheus.NewRegistry()
 	core, logs := observer.New(zapcore.InfoLevel)
 	p.publishes(t, w.ed)
-	id := load(t, remoteConfig(p.URL, identity.Fetch{Refresh: time.Second, MaxStale: 2 * time.Second, Timeout: 50 * time.Millisecond}), reg, zap.New(core))
+	id := load(t, remoteConfig(p.URL, identity.Fetch{Refresh: time.Second, MaxStale: 3 * time.Second}), reg, zap.New(core))
 	run(t, id)
 	request := bearer(mustSign(t, w.ed, payload(issuerURL, nil)))
 	p.does(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
