@@ -412,3 +412,19 @@ func TestHTTPAndGRPCAgree(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkHTTPAnswer is one check from memory, without a socket.
+func BenchmarkHTTPAnswer(b *testing.B) {
+	service, err := NewHTTP(HTTPConfig{}, testGate(b, zap.NewNop()), zap.NewNop())
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/ext_authz/v1/acme/documents/d1", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+canary)
+	b.ReportAllocs()
+	for b.Loop() {
+		if a := service.answer(r); a.status != http.StatusOK {
+			b.Fatalf("got %d", a.status)
+		}
+	}
+}
