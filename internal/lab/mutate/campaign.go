@@ -77,6 +77,9 @@ func (c campaign) examine(ctx context.Context, p program, pkg, dir string, fates
 	for _, name := range failing {
 		fmt.Fprintf(c.out, "%s: %s fails on the program as it is, and is left out\n", pkg, name)
 	}
+	if c.longest > 0 {
+		tests = slices.DeleteFunc(tests, func(t test) bool { return t.took > c.longest })
+	}
 	var mu sync.Mutex
 	var errs error
 	each(c.workers, len(fates), func(i int) {

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/rolegate/rolegate/internal/lab/envoy"
 )
@@ -30,6 +31,8 @@ const explanations = "internal/lab/mutate/testdata/equivalent.txt"
 // options are the flags.
 type options struct {
 	pkgs    []string
+	tests   []string
+	longest time.Duration
 	pattern *regexp.Regexp
 	only    int
 	list    bool
@@ -56,6 +59,8 @@ func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("mutate", flag.ContinueOnError)
 	pkgs := flags.String("pkg", "", "packages to change, by commas (./proxy); empty: all that it knows")
 	pattern := flags.String("run", "", "only mutants whose name, as -list prints it, matches")
+	tests := flags.String("tests", "", "packages whose tests look, by commas; empty: those that the tool knows of")
+	flags.DurationVar(&o.longest, "longest", 0, "leave tests out that take longer without a mutant; 0: none")
 	flags.IntVar(&o.only, "only", 0, "only the mutant with this number, of one package")
 	flags.BoolVar(&o.list, "list", false, "list the mutants and run nothing")
 	flags.BoolVar(&o.strict, "strict", false, "fail when a survivor is not explained, or an explanation is of no mutant")
@@ -67,6 +72,9 @@ func parse(args []string) (o options, err error) {
 	}
 	if *pkgs != "" {
 		o.pkgs = strings.Split(*pkgs, ",")
+	}
+	if *tests != "" {
+		o.tests = strings.Split(*tests, ",")
 	}
 	if o.only != 0 && len(o.pkgs) != 1 {
 		return o, errors.New("-only wants the one package of -pkg")
@@ -93,6 +101,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	strict := true
 	for _, t := range chosen(o.pkgs) {
+		if len(o.tests) > 0 {
+			t.tests = o.tests
+		}
 		c := campaign{options: o, root: root, known: known, out: out}
 		ok, err := c.run(ctx, t)
 		if err != nil {
