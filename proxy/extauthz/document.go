@@ -73,7 +73,8 @@ func printable(s string) string {
 // fields only, 64-bit integers and enums as numbers, bytes in base64; a Struct is
 // plain JSON, and every other message, a Timestamp too, an object of its fields.
 type walk struct {
-	left     int // values that may still be made
+	left     int  // values that may still be made
+	short    bool // numbers are written in the shortest way: 1e+06
 	exceeded bool
 }
 
@@ -144,7 +145,7 @@ func (w *walk) single(f protoreflect.FieldDescriptor, v protoreflect.Value, dept
 	case protoreflect.EnumKind:
 		return ast.Number(strconv.Itoa(int(v.Enum())))
 	case protoreflect.FloatKind, protoreflect.DoubleKind:
-		return number(v.Float())
+		return w.number(v.Float())
 	case protoreflect.Uint32Kind, protoreflect.Uint64Kind, protoreflect.Fixed32Kind, protoreflect.Fixed64Kind:
 		return ast.Number(strconv.FormatUint(v.Uint(), 10))
 	case protoreflect.MessageKind, protoreflect.GroupKind:
@@ -174,7 +175,7 @@ func (w *walk) value(v *structpb.Value, depth int) ast.Value {
 	case *structpb.Value_BoolValue:
 		return ast.Boolean(kind.BoolValue)
 	case *structpb.Value_NumberValue:
-		return number(kind.NumberValue)
+		return w.number(kind.NumberValue)
 	case *structpb.Value_StringValue:
 		return ast.String(kind.StringValue)
 	case *structpb.Value_StructValue:
@@ -193,7 +194,7 @@ func (w *walk) value(v *structpb.Value, depth int) ast.Value {
 
 // number writes a float as JSON does. What JSON cannot say is a text, as in the JSON of
 // protobuf.
-func number(f float64) ast.Value {
+func (w *walk) number(f float64) ast.Value {
 	switch {
 	case math.IsNaN(f):
 		return ast.String("NaN")
@@ -201,6 +202,8 @@ func number(f float64) ast.Value {
 		return ast.String("Infinity")
 	case math.IsInf(f, -1):
 		return ast.String("-Infinity")
+	case w.short:
+		return ast.Number(strconv.FormatFloat(f, 'g', -1, 64))
 	}
 	format := byte('f')
 	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {

@@ -12,7 +12,8 @@ import (
 // works, and so does nil.
 type Documents struct {
 	// Raw has policies judge what is otherwise refused before they are asked: a request
-	// without a host, one of no HTTP, an empty one.
+	// without a host, one of no HTTP, an empty one. Numbers of metadata are written as
+	// opa-envoy-plugin writes them.
 	Raw bool
 	// SkipBody leaves parsed_body and truncated_body out.
 	SkipBody bool
@@ -98,7 +99,7 @@ func (r *rest) attributes(below ast.Ref) (ast.Value, bool, error) {
 	if attributes == nil {
 		return nil, false, nil
 	}
-	w := walk{left: maxNodes}
+	w := walk{left: maxNodes, short: r.how != nil && r.how.Raw}
 	v, found := w.find(attributes.ProtoReflect(), below)
 	if w.exceeded {
 		return nil, false, errTooLarge
@@ -181,7 +182,12 @@ func (r *rest) bodyNow() *readBody {
 	return &readBody{value: value, truncated: truncated}
 }
 
-// Metadata implements [proxy.Metadata].
+// Metadata implements [proxy.Metadata]: what a filter noted, as a policy of the profile
+// rolegate would read it, for identity has no profile.
 func (r *rest) Metadata(namespace, key string) (ast.Value, bool, error) {
-	return metadataOf(r, namespace, key)
+	plain := rest{req: r.req}
+	return plain.Lookup(ast.Ref{
+		ast.InternedTerm("attributes"), ast.InternedTerm("metadataContext"), ast.InternedTerm("filterMetadata"),
+		ast.StringTerm(namespace), ast.StringTerm(key),
+	})
 }

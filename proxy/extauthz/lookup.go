@@ -4,17 +4,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/structpb"
-
-	"github.com/rolegate/rolegate/proxy"
 )
-
-// metadataOf is what a filter noted, as a policy would read it.
-func metadataOf(r proxy.Rest, namespace, key string) (ast.Value, bool, error) {
-	return r.Lookup(ast.Ref{
-		ast.InternedTerm("attributes"), ast.InternedTerm("metadataContext"), ast.InternedTerm("filterMetadata"),
-		ast.StringTerm(namespace), ast.StringTerm(key),
-	})
-}
 
 func within(v ast.Value, path ast.Ref) (ast.Value, bool, error) {
 	if len(path) == 0 {

@@ -36,9 +36,11 @@ func inbound(req *authv3.CheckRequest, how *Documents) proxy.Inbound {
 		Credentials: proxy.Credentials{
 			Headers:   headersOf(http),
 			Principal: attributes.GetSource().GetPrincipal(),
-			Path:      http.GetPath(),
-			Socket:    attributes.GetDestination().GetAddress().GetPipe().GetPath(),
-			Metadata:  rest,
+
+			Certificate: attributes.GetSource().GetCertificate(),
+			Path:        http.GetPath(),
+			Socket:      attributes.GetDestination().GetAddress().GetPipe().GetPath(),
+			Metadata:    rest,
 		},
 		HeaderNames: headerNames(http),
 		Rest:        rest,

@@ -69,9 +69,19 @@ func status(code codes.Code) *rpcstatus.Status { return &rpcstatus.Status{Code: 
 func denied(r proxy.Reply) *authv3.DeniedHttpResponse {
 	return &authv3.DeniedHttpResponse{
 		Status:  &typev3.HttpStatus{Code: httpStatus(r.Status, r.AnyStatus)},
-		Headers: options(r.Headers),
+		Headers: deniedOptions(r.Headers),
 		Body:    r.Body,
 	}
+}
+
+// deniedOptions are the headers of a denial. Envoy takes from one only what replaces, and
+// gives the client a second copy of a name beside the first.
+func deniedOptions(headers []proxy.Header) []*corev3.HeaderValueOption {
+	all := slices.Clone(headers)
+	for i := range all {
+		all[i].Append = false
+	}
+	return options(all)
 }
 
 // httpStatus is a status that Envoy knows and that is no success, unless that is meant;

@@ -54,6 +54,8 @@ const (
 	numberAddress   = 1 // of Peer
 	numberPrincipal = 4
 
+	numberCertificate = 5
+
 	numberPipe     = 2 // of Address
 	numberPipePath = 1 // of Pipe
 
@@ -141,8 +143,11 @@ func (w *wire) readSource(message string, s *shape) bool {
 		if !s.field(f.number).holds(&f, 2) {
 			return false
 		}
-		if f.number == numberPrincipal {
+		switch f.number {
+		case numberPrincipal:
 			w.in.Credentials.Principal = f.value
+		case numberCertificate:
+			w.in.Credentials.Certificate = f.value
 		}
 	}
 	return f.whole()
@@ -329,19 +334,32 @@ func (w *wire) headerNames(yield func(string) bool) {
 // Lookup implements [proxy.Rest]: what a policy reads of the rest is found in the
 // decoded message.
 func (w *wire) Lookup(path ast.Ref) (ast.Value, bool, error) {
+	r, err := w.whole()
+	if err != nil {
+		return nil, false, err
+	}
+	return r.Lookup(path)
+}
+
+// whole decodes the message, once.
+func (w *wire) whole() (*rest, error) {
 	if w.decoded == nil {
 		req, err := decode(w.message)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		w.decoded = newRest(req, w.how)
 	}
-	return w.decoded.Lookup(path)
+	return w.decoded, nil
 }
 
 // Metadata implements [proxy.Metadata], likewise.
 func (w *wire) Metadata(namespace, key string) (ast.Value, bool, error) {
-	return metadataOf(w, namespace, key)
+	r, err := w.whole()
+	if err != nil {
+		return nil, false, err
+	}
+	return r.Metadata(namespace, key)
 }
 
 // decode decodes a message whole.

@@ -29,7 +29,7 @@ import (
 type seen struct {
 	Protocol                                 proxy.Protocol
 	Method, Host, Path, Principal, Malformed string
-	Socket, Target, Metadata                 string   // of the credentials
+	Socket, Target, Metadata, Certificate    string   // of the credentials
 	Names                                    []string // in order, each once
 	Headers                                  map[string][]string
 	Extensions                               map[string]string
@@ -40,7 +40,7 @@ func see(in *proxy.Inbound) seen {
 	s := seen{
 		Protocol: in.Protocol, Method: in.Method, Host: in.Host, Path: in.Path,
 		Principal: in.Credentials.Principal, Malformed: in.Malformed,
-		Socket: in.Credentials.Socket, Target: in.Credentials.Path,
+		Socket: in.Credentials.Socket, Target: in.Credentials.Path, Certificate: in.Credentials.Certificate,
 		Headers: map[string][]string{}, Extensions: map[string]string{},
 	}
 	if in.Credentials.Metadata != nil {
@@ -94,7 +94,7 @@ func messages(tb testing.TB) map[string][]byte {
 	})
 	usual.Attributes.ContextExtensions = map[string]string{"tenant": "acme", "": "x"}
 	usual.Attributes.Source = &authv3.AttributeContext_Peer{
-		Principal: "spiffe://a/b", Labels: map[string]string{"a": "b"}, Service: "s",
+		Principal: "spiffe://a/b", Certificate: "-----BEGIN%20CERTIFICATE-----", Labels: map[string]string{"a": "b"}, Service: "s",
 		Address: &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: "/x", Mode: 0o600}}},
 	}
 	usual.Attributes.Destination = &authv3.AttributeContext_Peer{
