@@ -44,6 +44,9 @@ type Metadata interface {
 type Credentials struct {
 	Headers   Headers // never nil
 	Principal string  // of the peer's certificate as Envoy verified it; "" when it has none
+	// Certificate is that certificate, PEM in URL encoding; "" where the surface does not
+	// tell it (Envoy does with include_peer_certificate).
+	Certificate string
 	// Path is the request's target as sent, undecoded: tokens may stand in its query.
 	// The gate has refused every target that has no one reading.
 	Path string

@@ -139,7 +139,7 @@ func TestServeTLS(t *testing.T) {
 	asked := make(chan error, 1)
 	go func() {
 		for ctx.Err() == nil {
-			if _, err := authv3.NewAuthorizationClient(conn).Check(t.Context(), health); err != nil {
+			if _, err := authv3.NewAuthorizationClient(conn).Check(ctx, health); err != nil && ctx.Err() == nil {
 				asked <- err
 				return
 			}

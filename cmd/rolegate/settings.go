@@ -125,7 +125,7 @@ func (s *settings) readFile() error {
 
 // locate tells the problems of identity with the lines that they stand in.
 func (s *settings) locate(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of this one alone
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		all := joined.Unwrap()
 		for i := range all {
 			all[i] = s.locate(all[i])

@@ -46,8 +46,9 @@ func (a *mtls) Authenticate(_ context.Context, _ policy.View, c proxy.Credential
 }
 
 func (a *mtls) subject(c proxy.Credentials) (policy.Subject, error) {
-	principal := c.Principal
+	principal, certificate := c.Principal, c.Certificate
 	if a.forwarded.trusts(c) {
+		certificate = ""
 		var err error
 		// A trusted proxy speaks for its clients; where it says nothing there was no
 		// certificate. It is never itself the caller: whoever it let in without one would be it.
@@ -55,20 +56,34 @@ func (a *mtls) subject(c proxy.Credentials) (policy.Subject, error) {
 			return policy.Subject{}, err
 		}
 	}
-	if principal == "" {
+	if principal == "" && certificate == "" {
 		return policy.Subject{}, nil
 	}
-	now := time.Now()
-	if subject, ok := a.memory.get(principal, a.place, now); ok {
+	now, text := time.Now(), principal
+	if certificate != "" {
+		text += " " + certificate // no id has a space
+	}
+	if subject, ok := a.memory.get(text, a.place, now); ok {
 		return subject, nil
+	}
+	var ends time.Time
+	if certificate != "" {
+		uri, notAfter, err := spiffe.Certificate(certificate)
+		switch {
+		case errors.Is(err, spiffe.ErrNoURI) || err == nil && uri != principal:
+			return policy.Subject{}, token.ErrUnknownPrincipal
+		case err != nil:
+			return policy.Subject{}, token.ErrMalformed
+		}
+		ends = notAfter
 	}
 	for i := range a.ids {
 		values, ok := a.ids[i].pattern.Match(principal)
 		if !ok {
 			continue
 		}
-		subject := a.ids[i].subject(values).Ready()
-		a.memory.put(entry{token: principal, place: a.place, source: lasting{}, until: now.Add(longestMemory), subject: subject}, now)
+		subject := a.ids[i].subject(values, ends).Ready()
+		a.memory.put(entry{token: text, place: a.place, source: lasting{}, until: now.Add(longestMemory), subject: subject}, now)
 		return subject, nil
 	}
 	return policy.Subject{}, token.ErrUnknownPrincipal
@@ -92,8 +107,13 @@ func forwarded(values []string) (string, error) {
 	return uri, nil
 }
 
-func (s *spiffeID) subject(values spiffe.Values) policy.Subject {
+// subject is whom an id stands for, until its certificate ends: a connection may last
+// longer. The zero time is no end that we know.
+func (s *spiffeID) subject(values spiffe.Values, ends time.Time) policy.Subject {
 	claims := members{}
+	if !ends.IsZero() {
+		claims.add("exp", millisValue(ends.UnixMilli()))
+	}
 	claims.addText("iss", s.issuer)
 	// A tenant is one segment of a path of tenants, as in routes.
 	claims.addText("tenant", s.tenant.Text(values, func(v string) string { return strings.ReplaceAll(v, ".", "%2E") }))

@@ -135,3 +135,25 @@ func FuzzMatch(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCertificate: whatever stands there, it is a certificate with one URI or an error of
+// ours.
+func FuzzCertificate(f *testing.F) {
+	// Self-signed, of spiffe://a/b.
+	f.Add("-----BEGIN%20CERTIFICATE-----%0AMIIBRTCB%2BKADAgECAhQ4Pv%2F9u1i7uyQZMBPzRf6OGWKK4TAFBgMrZXAwDDEKMAgG%0AA1UEAww" +
+		"BYTAeFw0yNjExMjUyMzM1NTRaFw0zNjExMjIyMzM1NTRaMAwxCjAIBgNV%0ABAMMAWEwKjAFBgMrZXADIQDzlaCeyfN%2BAlemP4pcIyUV9NL2" +
+		"4%2F8twvtaZ%2FPmDLWo%0AYqNsMGowHQYDVR0OBBYEFA1IOPbSbxPwp9pCIugbj8SiKXkSMB8GA1UdIwQYMBaA%0AFA1IOPbSbxPwp9pCIugb" +
+		"j8SiKXkSMA8GA1UdEwEB%2FwQFMAMBAf8wFwYDVR0RBBAw%0ADoYMc3BpZmZlOi8vYS9iMAUGAytlcANBADtpeessiabSEaryjVj4j1c9SKKSm" +
+		"k6k%0AHLwKMDoPmXHGeHXGYbhS3UhsuLsjd5UWdcOnBsPLWUD6X5fGIzhcYQU%3D%0A-----END%20CERTIFICATE-----%0A")
+	f.Add("%")
+	f.Add("-----BEGIN CERTIFICATE-----\n\n-----END CERTIFICATE-----\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		uri, ends, err := spiffe.Certificate(text)
+		if err == nil {
+			return
+		}
+		if uri != "" || !ends.IsZero() || !errors.Is(err, spiffe.ErrCertificate) && !errors.Is(err, spiffe.ErrNoURI) {
+			t.Fatalf("%q: got %q %v %v", text, uri, ends, err)
+		}
+	})
+}
