@@ -34,11 +34,12 @@ type Page struct {
 	Known bool  // Total is known
 	More  bool  // there is a page behind this one
 	Ends  bool  // this is known to be the last page
+	Of    int64 // pages of the whole list, where a page does not say which one it is
 }
 
 // Vendors lists the names of the systems that are read.
 func Vendors() []string {
-	return []string{"stytch", "frontegg"}
+	return []string{"wristband", "stytch", "frontegg", "waltid", "forgerock"}
 }
 
 // vendor answers the one of a name; false when there is none.
@@ -48,6 +49,12 @@ func vendor(name string, b *Builder) (Vendor, bool) {
 		return stytch(b), true
 	case "frontegg":
 		return frontegg(b), true
+	case "wristband":
+		return wristband(b), true
+	case "waltid":
+		return waltid(b), true
+	case "forgerock":
+		return forgerock(b), true
 	default:
 		return Vendor{}, false
 	}
