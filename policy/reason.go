@@ -21,6 +21,7 @@ const (
 	ReasonUnknownTenant      = "unknown_tenant"
 	ReasonUnknownPermission  = "unknown_permission"
 	ReasonNoRoute            = "no_route"
+	ReasonNoRequest          = "no_http_request" // a connection is asked about, and no policy of one's own answers
 	ReasonRouteIncomplete    = "route_incomplete"
 	ReasonIncompleteQuestion = "incomplete_question"
 	ReasonMalformedRequest   = "malformed_request"
@@ -58,7 +59,7 @@ func (d Decision) Verdict() Verdict {
 	case ReasonNoRoles, ReasonNoPermission, ReasonMissingRole, ReasonNotMember, ReasonTenantMismatch,
 		ReasonPathOutsideTenant, ReasonUnknownTenant, ReasonUnknownPermission:
 		return VerdictNoGrant
-	case ReasonNoRoute, ReasonRouteIncomplete, ReasonIncompleteQuestion:
+	case ReasonNoRoute, ReasonNoRequest, ReasonRouteIncomplete, ReasonIncompleteQuestion:
 		return VerdictNoRoute
 	case ReasonMalformedRequest, ReasonPolicyError, ReasonTimeout, ReasonNotReady, ReasonOverloaded:
 		return VerdictError
@@ -103,7 +104,7 @@ func (d Decision) ReasonLabel() string {
 	case ReasonAllowed, ReasonPublic, ReasonUnauthenticated, ReasonUntrustedIssuer, ReasonTokenExpired,
 		ReasonTokenNotYetValid, ReasonBadCredential, ReasonExplicitDeny, ReasonRevoked, ReasonNoRoles,
 		ReasonNoPermission, ReasonMissingRole, ReasonNotMember, ReasonTenantMismatch, ReasonPathOutsideTenant,
-		ReasonUnknownTenant, ReasonUnknownPermission, ReasonNoRoute, ReasonRouteIncomplete,
+		ReasonUnknownTenant, ReasonUnknownPermission, ReasonNoRoute, ReasonNoRequest, ReasonRouteIncomplete,
 		ReasonIncompleteQuestion, ReasonMalformedRequest, ReasonPolicyError, ReasonTimeout, ReasonNotReady,
 		ReasonOverloaded:
 		return d.Reason

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,21 +71,15 @@ func New(
 
 // Check answers one request, and notes the answer. It always answers: whatever goes
 // wrong, an evaluation that panics included, is a denial with its reason.
-func (g *Gate) Check(ctx context.Context, in Inbound) Answer {
-	c := g.check(ctx, in, nil)
-	g.note(c)
-	a := c.answer
-	c.release()
-	return a
-}
+func (g *Gate) Check(ctx context.Context, in Inbound) Answer { return g.CheckAside(ctx, in, Aside{}) }
 
 // check decides on one request, without noting it.
-func (g *Gate) check(ctx context.Context, in Inbound, t Teller) *check {
+func (g *Gate) check(ctx context.Context, in Inbound, aside Aside, t Teller) *check {
 	c, ok := g.checks.Get().(*check)
 	if !ok {
 		c = newCheck(g)
 	}
-	c.teller = t
+	c.teller, c.aside = t, aside
 	c.begin(ctx, in)
 	defer c.limited.end()
 	c.run(&c.limited) //nolint:contextcheck // made from ctx
@@ -140,6 +135,7 @@ func (g *Gate) complain(a *Answer, fault error) {
 type check struct {
 	*tools
 	in      Inbound
+	aside   Aside
 	began   time.Time
 	id      [idBytes]byte
 	limited deadline
@@ -237,19 +233,27 @@ func (c *check) run(ctx context.Context) {
 	view := c.gate.engine.View()
 	c.view = view
 	c.answer.Generation, c.answer.Revisions = view.Generation(), view.Revisions()
-	if err := c.read(); err != nil {
-		c.refuse(policy.ReasonMalformedRequest, err)
-		return
+	if !c.aside.Connection {
+		if err := c.read(); err != nil {
+			c.refuse(policy.ReasonMalformedRequest, err)
+			return
+		}
 	}
 	if !view.Ready() {
 		c.refuse(policy.ReasonNotReady, policy.ErrNotReady)
 		return
 	}
 	c.answer.Subject = c.authenticate(ctx, view)
-	if c.recall() {
+	switch {
+	case c.aside.Connection:
+		c.answer.Route = route.Match{Error: policy.ReasonNoRequest}
+	case !c.aside.usual():
+		c.answer.Route = c.aside.bind(c.resolve(true))
+	case c.recall():
 		return
+	default:
+		c.answer.Route = c.resolve(true)
 	}
-	c.answer.Route = c.resolve(true)
 	c.decide(ctx)
 }
 
@@ -393,7 +397,7 @@ func (c *check) header(name string) (string, bool) {
 
 func (c *check) decide(ctx context.Context) {
 	c.doc = document{Document: policy.Document{Subject: c.answer.Subject, Route: c.answer.Route}, rest: c.in.Rest}
-	decision, err := c.view.Decide(ctx, c.view.Entrypoint(), &c.doc, c.began)
+	decision, err := c.view.Decide(ctx, cmp.Or(c.aside.Entrypoint, c.view.Entrypoint()), &c.doc, c.began)
 	switch {
 	case c.doc.unread != nil:
 		// Decided without what the policy may have asked for.

@@ -128,7 +128,7 @@ func TestConnections(t *testing.T) {
 		"another peer":      {extended, connection("spiffe://example.org/w", "db.example.org"), "no_permission"},
 		"another name":      {extended, connection("spiffe://example.org/web", "db.example.org.evil"), "no_permission"},
 		"nobody":            {extended, connection("", ""), "no_permission"},
-		"the library":       {library, connection("spiffe://example.org/web", "db.example.org"), proxy.NoRequest},
+		"the library":       {library, connection("spiffe://example.org/web", "db.example.org"), policy.ReasonNoRequest},
 		"no attributes":     {extended, &authv3.CheckRequest{}, "malformed_request"},
 		"an empty context":  {extended, &authv3.CheckRequest{Attributes: &authv3.AttributeContext{}}, "no_permission"},
 		"an empty request":  {extended, checkRequest("", nil), "malformed_request"},
