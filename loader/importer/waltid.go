@@ -20,12 +20,12 @@ func waltid(b *Builder) Vendor {
 		Kinds: []Kind{
 			{Name: "roles", Is: hasAll("_id", "permissions"), Read: w.role},
 			{Name: "mappings", Is: hasAll("externalRole", "roleId"), Read: w.mapping},
-			{Name: "account-roles", Is: hasAll("account", "roleId"), Read: w.accountRole},
-			{Name: "apikey-roles", Is: hasAll("apikey", "roleId"), Read: w.apikeyRole},
+			{Name: "account_roles", Is: hasAll("account"), Read: w.accountRole},
+			{Name: "apikey_roles", Is: hasAll("apikey"), Read: w.apikeyRole},
 			{Name: "accounts", Is: hasAll("_id", "email"), Read: w.account},
 			{Name: "apikeys", Read: w.apikey},
 			{Name: "tenants", Read: w.tenant},
-			{Name: "super-admins", Read: w.superAdmin},
+			{Name: "super_admins", Read: w.superAdmin},
 		},
 		Finish: w.finish, Place: w.place,
 	}
@@ -238,7 +238,7 @@ func (w *waltidImport) superAdmin(o *Object) {
 	w.hasSuperAdmin = true
 	w.b.Member(Member{
 		ID: o.Need("_id"), Node: Root, Kind: "user", Email: o.Text("email"),
-		Grants: []Grant{{Role: waltidSuperAdmin}}, From: "super-admins", At: o.At(""),
+		Grants: []Grant{{Role: waltidSuperAdmin}}, From: "super_admins", At: o.At(""),
 	})
 	o.Known("name")
 }
@@ -247,11 +247,16 @@ func (w *waltidImport) accountRole(o *Object) { w.assigned(o, "account", "user")
 
 func (w *waltidImport) apikeyRole(o *Object) { w.assigned(o, "apikey", "api_key") }
 
-// assigned reads the body of an assignment with the role of its address beside it.
+// assigned reads the body of an assignment. The role, which stands in the address of
+// the call, is beside it or said of the file.
 func (w *waltidImport) assigned(o *Object, who, kind string) {
 	w.b.Count.Grants.Read++
+	role := o.Of()
+	if role == "" || o.Has("roleId") {
+		role = w.path(o, "roleId")
+	}
 	// From stays empty: there is a record per role.
-	w.b.Member(Member{ID: o.Need(who), Kind: kind, Grants: []Grant{{Role: w.path(o, "roleId")}}, At: o.At("")})
+	w.b.Member(Member{ID: o.Need(who), Kind: kind, Grants: []Grant{{Role: role}}, At: o.At("")})
 }
 
 // place records every grant at the node that owns the role.

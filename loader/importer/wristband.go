@@ -25,16 +25,17 @@ func wristband(b *Builder) Vendor {
 			{Name: "tenants", Is: hasAll("id", "domainName", "applicationId"), Read: w.tenant},
 			{Name: "clients", Is: hasAll("id", "grantTypes", "ownerType"), Read: w.client},
 			{Name: "permissions", Is: hasAll("id", "value"), Read: w.permission},
-			{Name: "user-roles", Is: hasAll("userId", "roles"), Read: w.userRoles},
-			{Name: "client-roles", Is: hasAll("clientId", "roles"), Read: w.clientRoles},
-			{Name: "role-permissions", Is: hasAll("roleId"), Read: w.rolePermissions},
-			{Name: "group-permissions", Is: hasAll("permissionGroupId"), Read: w.groupPermissions},
-			{Name: "idp-mappings", Is: hasAll("identityProviderName", "externalRole"), Read: w.mapping},
+			{Name: "user_roles", Is: hasAll("userId", "roles"), Read: w.userRoles},
+			{Name: "client_roles", Is: hasAll("clientId", "roles"), Read: w.clientRoles},
+			{Name: "role_permissions", Is: hasAll("roleId"), Read: w.rolePermissions},
+			{Name: "role_groups", Read: w.roleGroups},
+			{Name: "group_permissions", Is: hasAll("permissionGroupId"), Read: w.groupPermissions},
+			{Name: "idp_mappings", Is: hasAll("identityProviderName", "externalRole"), Read: w.mapping},
 			{Name: "policies", Is: hasPolicy, Read: w.policy},
 			{Name: "roles", Is: hasAll("id", "name", "ownerType", "type"), Read: w.role},
-			{Name: "permission-groups", Read: w.group},
+			{Name: "permission_groups", Read: w.group},
 			{Name: "boundaries", Read: w.boundary},
-			{Name: "override-toggles", Read: w.toggle},
+			{Name: "override_toggles", Read: w.toggle},
 		}),
 		Page: w.page, Finish: w.finish, Place: w.place,
 	}
@@ -258,17 +259,42 @@ func (w *wristbandImport) boundary(o *Object) {
 	w.boundaries[id] = bound
 }
 
+// rolePermissions reads what a role may: lists of ids, or a permission itself in a file
+// that is said to be of a role.
 func (w *wristbandImport) rolePermissions(o *Object) {
 	w.assigned = append(w.assigned, wristbandAssigned{
-		role: o.Need("roleId"), permissions: idsIn(o, "permissionIds", "permissions"),
+		role: needOf(o, "roleId"), permissions: idsOf(o, "permissionIds", "permissions"),
 		groups: idsIn(o, "permissionGroupIds", "permissionGroups"), at: o.At(""),
+	})
+}
+
+func (w *wristbandImport) roleGroups(o *Object) {
+	w.assigned = append(w.assigned, wristbandAssigned{
+		role: needOf(o, "roleId"), groups: idsOf(o, "permissionGroupIds", "permissionGroups"), at: o.At(""),
 	})
 }
 
 func (w *wristbandImport) groupPermissions(o *Object) {
 	w.assigned = append(w.assigned, wristbandAssigned{
-		group: o.Need("permissionGroupId"), permissions: idsIn(o, "permissionIds", "permissions"), at: o.At(""),
+		group: needOf(o, "permissionGroupId"), permissions: idsOf(o, "permissionIds", "permissions"), at: o.At(""),
 	})
+}
+
+// needOf is an id that stands in the record, or is said of its file.
+func needOf(o *Object, field string) string {
+	if of := o.Of(); of != "" && !o.Has(field) {
+		return of
+	}
+	return o.Need(field)
+}
+
+// idsOf is [idsIn], and of a file that is of something the id of the record itself.
+func idsOf(o *Object, alone, objects string) []string {
+	if o.Of() != "" && !o.Has(alone) && !o.Has(objects) {
+		o.Known(o.Names()...)
+		return []string{o.Need("id")}
+	}
+	return idsIn(o, alone, objects)
 }
 
 // idsIn reads ids that stand alone in one field, or in objects in another, as they
@@ -360,9 +386,9 @@ func (w *wristbandImport) client(o *Object) {
 	w.b.Member(m)
 }
 
-func (w *wristbandImport) userRoles(o *Object) { w.roleList(o, "userId", "user-roles") }
+func (w *wristbandImport) userRoles(o *Object) { w.roleList(o, "userId", "user_roles") }
 
-func (w *wristbandImport) clientRoles(o *Object) { w.roleList(o, "clientId", "client-roles") }
+func (w *wristbandImport) clientRoles(o *Object) { w.roleList(o, "clientId", "client_roles") }
 
 func (w *wristbandImport) roleList(o *Object, who, from string) {
 	m := Member{ID: o.Need(who), From: from, At: o.At("")}

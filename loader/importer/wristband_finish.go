@@ -25,7 +25,7 @@ func (w *wristbandImport) assign() {
 		if a.group != "" {
 			g, ok := w.groups[a.group]
 			if !ok {
-				w.b.Dangling(a.at, a.group, "give the file of the groups as permission-groups=FILE", "permissions of group %q, which is not among the permission groups", a.group)
+				w.b.Dangling(a.at, a.group, "give the file of the groups as permission_groups=FILE", "permissions of group %q, which is not among the permission groups", a.group)
 				continue
 			}
 			g.permissions = append(g.permissions, a.permissions...)
@@ -87,24 +87,32 @@ func (w *wristbandImport) statements(id string, r *wristbandRole) {
 	if !ok {
 		return
 	}
-	w.allow(r, r.permissions, own)
+	w.allow(r, r.permissions, heldOr(own))
 	for _, name := range r.permissionGroups {
 		g, ok := w.groups[name]
 		if !ok {
-			w.b.Dangling(r.role.At, id, "give the file of the groups as permission-groups=FILE", "role %q has permission group %q, which is not among them", id, name)
+			w.b.Dangling(r.role.At, id, "give the file of the groups as permission_groups=FILE", "role %q has permission group %q, which is not among them", id, name)
 			continue
 		}
-		groups, ok := w.targets(g.boundary, g.at, name)
+		targets, ok := w.targets(g.boundary, g.at, name)
 		if !ok {
 			continue
 		}
-		both, ok := narrower(own, groups)
+		both, ok := narrower(own, targets)
 		if !ok {
 			w.b.Warn(r.role.At, CodeUnmapped, id, "", "role %q and its permission group %q have boundaries of which neither contains the other: the group's permissions are left out", id, name)
 			continue
 		}
-		w.allow(r, g.permissions, both)
+		w.allow(r, g.permissions, heldOr(both))
 	}
+}
+
+// heldOr answers targets, or without a boundary that of wherever the role is held.
+func heldOr(targets []string) []string {
+	if targets == nil {
+		return []string{"."}
+	}
+	return targets
 }
 
 func (w *wristbandImport) allow(r *wristbandRole, permissions, targets []string) {
@@ -120,11 +128,10 @@ func (w *wristbandImport) allow(r *wristbandRole, permissions, targets []string)
 	}
 }
 
-// targets are those of statements inside a boundary. No boundary is that of the
-// tenant, wherever the role is held.
+// targets are those of statements inside a boundary; nil without one.
 func (w *wristbandImport) targets(id string, at Place, of string) ([]string, bool) {
 	if id == "" {
-		return []string{"."}, true
+		return nil, true
 	}
 	bound, ok := w.boundaries[id]
 	if !ok {
@@ -155,9 +162,9 @@ func (w *wristbandImport) targets(id string, at Place, of string) ([]string, boo
 func narrower(a, b []string) ([]string, bool) {
 	all := []string{Root}
 	switch {
-	case slices.Equal(a, all), slices.Equal(a, b):
+	case a == nil, slices.Equal(a, all), slices.Equal(a, b):
 		return b, true
-	case slices.Equal(b, all):
+	case b == nil, slices.Equal(b, all):
 		return a, true
 	case !slices.ContainsFunc(a, func(target string) bool { return target == "." || target == "$self" || !slices.Contains(b, target) }):
 		return a, true
@@ -179,7 +186,7 @@ func (w *wristbandImport) finishPolicies() {
 			continue
 		}
 		if !p.application && len(w.toggles) == 0 {
-			w.b.Fault(p.at, CodeField, owner, "give the file of the role assignment policy override toggles as override-toggles=FILE", "a role assignment policy of tenant %q, and nothing that says whether it overrides the application's", owner)
+			w.b.Fault(p.at, CodeField, owner, "give the file of the role assignment policy override toggles as override_toggles=FILE", "a role assignment policy of tenant %q, and nothing that says whether it overrides the application's", owner)
 		}
 		t := w.b.Tenant(node)
 		t.SignupRoles, t.IdPRoles = w.roleIDs(p.signup, p.at, owner), w.roleIDs(p.idp, p.at, owner)
