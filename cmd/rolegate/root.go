@@ -70,6 +70,7 @@ Exit codes: 0 yes; 1 the answer is no; 2 no answer could be had; 130 interrupted
 		p.roleCommand(),
 		p.validateCommand(),
 		p.testCommand(),
+		p.importCommand(),
 		p.footprintCommand(),
 		p.cacheCommand(),
 		p.schemaCommand(),

@@ -57,7 +57,8 @@ type Role struct {
 	Windows     []Window
 	Allow, Deny []Statement
 
-	At Place
+	At   Place
+	Said map[Statement]Place // where each statement stands; one that is not in it stands at At
 }
 
 // Window is [start, end) in milliseconds.
@@ -166,6 +167,35 @@ func (b *Builder) Role(r Role) (id string) {
 	return id
 }
 
+// CheckStatements says which statements name what the catalog does not declare: a
+// resource or an action of no permission. They are left out.
+func (b *Builder) CheckStatements() {
+	for _, id := range slices.Sorted(maps.Keys(b.roles)) {
+		r := b.roles[id]
+		undeclared := func(s Statement) bool {
+			switch {
+			case s.Resource == "*" || b.PermissionOf(s.Resource, s.Action) != nil:
+				return false
+			case s.Action == "*" && len(b.catalog[s.Resource]) > 0:
+				return false
+			}
+			known := slices.Sorted(maps.Keys(b.catalog))
+			near := rbac.DidYouMean(s.Resource, known)
+			if len(b.catalog[s.Resource]) > 0 {
+				near = rbac.DidYouMean(s.Action, b.Actions(s.Resource))
+			}
+			at, ok := r.Said[s]
+			if !ok {
+				at = r.At
+			}
+			b.Dangling(at, id, near, "role %q names %s, which is not declared", id, Notation(s.Resource, s.Action))
+			return true
+		}
+		r.Allow = slices.DeleteFunc(r.Allow, undeclared)
+		r.Deny = slices.DeleteFunc(r.Deny, undeclared)
+	}
+}
+
 // RoleOf answers a role by its id, nil when there is none.
 func (b *Builder) RoleOf(id string) *Role { return b.roles[id] }
 
@@ -186,9 +216,16 @@ func (b *Builder) HasTenant(path string) bool {
 	return ok
 }
 
-// Implicit adds a rule: who a fact holds of has the role.
+// Implicit adds a rule: who a fact holds of has the role. A rule that is there already
+// is not there twice.
 func (b *Builder) Implicit(node, fact string, r Rule) {
 	t := b.Tenant(node)
+	same := func(other Rule) bool {
+		return other.Role == r.Role && other.Disabled == r.Disabled && slices.Equal(other.All, r.All)
+	}
+	if slices.ContainsFunc(t.Implicit[fact], same) {
+		return
+	}
 	if t.Implicit == nil {
 		t.Implicit = map[string][]Rule{}
 	}

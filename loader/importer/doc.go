@@ -38,8 +38,8 @@
 // and use b.Warn, b.Fault and b.Dangling.
 //
 // A vendor is made known in vendor.go: its name in [Vendors], its constructor in vendor.
-// Tests run [Run] on the files of testdata/NAME and compare the bundle with
-// testdata/NAME/bundle.txtar (golden_test.go, -update writes it); the round trip through
+// A case is testdata/NAME/WHAT.txtar: the files of an export, and as the last part what
+// becomes of it (golden_test.go, -update writes it); the round trip through
 // tokens and decisions is a test of the command.
 //
 // Before Finish the order of records is anybody's: what refers to another record is

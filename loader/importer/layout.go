@@ -58,7 +58,27 @@ func compact(v any) ([]byte, error) {
 	if err := e.Encode(v); err != nil {
 		return nil, err
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return spaced(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+}
+
+// spaced puts a blank behind each colon and comma, as people write them.
+func spaced(text []byte) []byte {
+	out := make([]byte, 0, len(text)+len(text)/8)
+	quoted, escaped := false, false
+	for _, c := range text {
+		out = append(out, c)
+		switch {
+		case escaped:
+			escaped = false
+		case quoted:
+			escaped, quoted = c == '\\', c != '"'
+		case c == '"':
+			quoted = true
+		case c == ':' || c == ',':
+			out = append(out, ' ')
+		}
+	}
+	return out
 }
 
 // expanded writes a value with the members of its outer objects on lines of their

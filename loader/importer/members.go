@@ -65,9 +65,13 @@ func groups(s *spool.Sorter, f func(list []Member) error) error {
 	return err
 }
 
-// place hands each principal to the vendor and passes on what it makes of it.
-func (b *Builder) place(v Vendor, parts, placed *spool.Sorter) error {
+// place hands each principal to the vendor and passes on what it makes of it. beat is
+// called for each, and may end it.
+func (b *Builder) place(v Vendor, parts, placed *spool.Sorter, beat func() error) error {
 	return groups(parts, func(list []Member) error {
+		if err := beat(); err != nil {
+			return err
+		}
 		b.twice(list)
 		if v.Place != nil {
 			list = v.Place(list[0].ID, list)

@@ -26,8 +26,17 @@ type Object struct {
 // record is the text that an object comes from.
 type record struct {
 	kind string
+	of   string
 	at   Place
 	raw  []byte // valid until the next record is read; nil from then on
+}
+
+// Of is what the user says that the file is of (KIND:OF=FILE), "" when nothing.
+func (o *Object) Of() string {
+	if o == nil {
+		return ""
+	}
+	return o.record.of
 }
 
 // Has says whether a field is there and not null. It does not make the field known.

@@ -1,15 +1,20 @@
 package importer
 
-import "github.com/rolegate/rolegate/loader/importer/stream"
+import (
+	"math"
+
+	"github.com/rolegate/rolegate/loader/importer/stream"
+)
 
 // pages is what is known of the pages under one name.
 type pages struct {
-	count int64 // records in all of them
-	total int64 // records that there should be
-	known bool  // total is known of each list
-	more  int   // pages that announce another
-	ends  int   // pages that end a list
-	place Place // of the last one that announces another, or else of the last one
+	count int64   // records in all of them
+	total int64   // records that there should be
+	known bool    // total is known of each list
+	more  int     // pages that announce another
+	ends  int     // pages that end a list
+	share float64 // records that the pages should hold that only say how many there are
+	place Place   // of the last one that announces another, or else of the last one
 }
 
 func (i *run) page(o *Object, item stream.Item) {
@@ -27,6 +32,10 @@ func (i *run) page(o *Object, item stream.Item) {
 	case p.More:
 		known.more++
 		known.place = o.At("")
+	case p.Of > 1 && p.Known && !p.Ends:
+		known.ends++
+		known.share += float64(p.Total) / float64(p.Of)
+		known.place = o.At("")
 	case p.Ends || p.Known:
 		known.ends++
 		known.total += p.Total
@@ -41,11 +50,12 @@ func (i *run) page(o *Object, item stream.Item) {
 // of one name are held together: each has one last page, and that says how many
 // records the whole list has.
 func (i *run) missingPages() {
-	for _, name := range []string(i.v.Lists) {
+	for _, name := range i.v.Lists {
 		p := i.pages[name]
 		if p == nil {
 			continue
 		}
+		p.total += int64(math.Round(p.share))
 		const hint = "export again, all pages, and give all of them"
 		switch {
 		case p.more > 0 && p.ends == 0:

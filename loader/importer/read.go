@@ -95,7 +95,7 @@ func (i *run) item(f File, item stream.Item) {
 	if !ok {
 		return // an item is an object
 	}
-	rec := &record{at: at, raw: item.Raw}
+	rec := &record{of: f.Of, at: at, raw: item.Raw}
 	o := &Object{b: i.b, record: rec, fields: fields}
 	if item.Page {
 		i.page(o, item)

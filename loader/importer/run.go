@@ -30,6 +30,7 @@ type Config struct {
 type File struct {
 	Name string // as the user knows it
 	Kind string // of all its records; "": each is recognised
+	Of   string // whom they are of, where they do not say it: a tenant; mostly ""
 	Open func() (io.ReadCloser, error)
 	Size int64 // 0: not known
 }
@@ -50,11 +51,15 @@ type Result struct {
 	Revision string
 }
 
-// NamedFile is a file of the command line: FILE, KIND=FILE, or - for stdin.
+// NamedFile is a file of the command line: FILE, KIND=FILE, KIND:OF=FILE, and - for
+// stdin.
 func NamedFile(arg string, stdin io.Reader) File {
 	f := File{Name: arg}
-	if kind, name, ok := strings.Cut(arg, "="); ok && kind != "" && !strings.ContainsAny(kind, "/\\.") {
-		f.Kind, f.Name = kind, name
+	if before, name, ok := strings.Cut(arg, "="); ok {
+		kind, of, _ := strings.Cut(before, ":")
+		if kind != "" && strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz_") == "" {
+			f.Kind, f.Of, f.Name = kind, of, name
+		}
 	}
 	if f.Name == "-" {
 		f.Name = "stdin"
@@ -135,7 +140,7 @@ func (i *run) steps(ctx context.Context, parts, placed *spool.Sorter) (Result, e
 		issuer.Authority = cmp.Or(issuer.Authority, i.v.Authority)
 		i.b.Issuer(iss, issuer)
 	}
-	if err := i.b.place(i.v, parts, placed); err != nil {
+	if err := i.b.place(i.v, parts, placed, i.beat(ctx)); err != nil {
 		return Result{}, err
 	}
 	if err := i.faults(); err != nil {
@@ -166,6 +171,18 @@ func (i *run) faults() error {
 		return nil
 	}
 	return i.b.problems.sorted(false)
+}
+
+// beat reports now and then that the import is on its way, and ends it with ctx.
+func (i *run) beat(ctx context.Context) func() error {
+	count := 0
+	return func() error {
+		if count++; count%reportEvery != 0 {
+			return nil
+		}
+		i.report()
+		return ctx.Err()
+	}
 }
 
 func (i *run) report() {

@@ -150,12 +150,13 @@ func (t *target) write(ctx context.Context, i *run, placed *spool.Sorter) (revis
 	if err := t.manifest(i, ""); err != nil {
 		return "", 0, err
 	}
+	i.b.Count.Tenants.Mapped = len(i.b.nodes()) - 1
 	world, err := i.b.check(ctx, t.bundle())
 	if err != nil || i.b.problems.faults > 0 {
 		return "", 0, err
 	}
 	m := &memberWriter{w: w, b: i.b, world: world, folders: i.b.folders(), open: map[string]*nodeFile{}}
-	if err := m.all(ctx, placed); err != nil {
+	if err := m.all(placed, i.beat(ctx)); err != nil {
 		return "", 0, err
 	}
 	revision = i.v.Name + "-" + hex.EncodeToString(w.sum.Sum(nil))[:12]
@@ -199,12 +200,21 @@ func (b *Builder) check(ctx context.Context, dir string) (rbac.World, error) {
 	}
 	for _, p := range found {
 		at := b.origin(p.Path)
-		b.problems.add(at, p.Warning, p.Code, p.Subject, p.Hint, p.Message)
+		b.problems.add(at, p.Warning, p.Code, p.Subject, p.Hint, p.Message+placeInBundle(p.Path))
 	}
 	if err != nil {
-		return rbac.World{}, nil
+		return rbac.World{}, nil //nolint:nilerr // the problems are with the builder
 	}
 	return rbac.NewWorld(set.Snapshot.Data()["rbac"]), nil
+}
+
+// placeInBundle names what a problem of the bundle is about: its line is one that the
+// user has not seen.
+func placeInBundle(path []string) string {
+	if len(path) < 2 {
+		return ""
+	}
+	return " (at " + strings.Join(path[1:], " → ") + ")"
 }
 
 // origin is where in the export a value of the bundle comes from.
@@ -276,13 +286,10 @@ func (n *nodeFile) write(text ...string) {
 	}
 }
 
-func (m *memberWriter) all(ctx context.Context, placed *spool.Sorter) error {
-	count := 0
+func (m *memberWriter) all(placed *spool.Sorter, beat func() error) error {
 	err := groups(placed, func(list []Member) error {
-		if count++; count%reportEvery == 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
+		if err := beat(); err != nil {
+			return err
 		}
 		return m.one(merged(list))
 	})
