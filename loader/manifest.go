@@ -44,7 +44,7 @@ func readManifest(file string, text []byte) (manifest, policy.Problems) {
 	r := &manifestReader{file: file, text: text}
 	members, ok := doc.(map[string]any)
 	if !ok {
-		r.fault(nil, "", "want an object, got %s", rbac.Kind(doc))
+		r.fault(nil, "want an object, got %s", rbac.Kind(doc))
 		return manifest{}, r.faults
 	}
 	var m manifest
@@ -63,7 +63,7 @@ func readManifest(file string, text []byte) (manifest, policy.Problems) {
 		case "metadata":
 			m.group = r.metadata(v)
 		case "wasm":
-			r.fault([]string{name}, "", "WebAssembly modules are not read: ship the Rego")
+			r.fault([]string{name}, "WebAssembly modules are not read: ship the Rego")
 		default:
 			r.unknown(name)
 		}
@@ -75,7 +75,7 @@ func readManifest(file string, text []byte) (manifest, policy.Problems) {
 func (r *manifestReader) word(v any, path ...string) string {
 	s, ok := v.(string)
 	if !ok {
-		r.fault(path, "", "want a string, got %s", rbac.Kind(v))
+		r.fault(path, "want a string, got %s", rbac.Kind(v))
 	}
 	return s
 }
@@ -83,7 +83,7 @@ func (r *manifestReader) word(v any, path ...string) string {
 func (r *manifestReader) roots(v any) []root {
 	list, ok := v.([]any)
 	if !ok {
-		r.fault([]string{"roots"}, "", "want a list of paths, got %s", rbac.Kind(v))
+		r.fault([]string{"roots"}, "want a list of paths, got %s", rbac.Kind(v))
 		return nil
 	}
 	roots := make([]root, 0, len(list))
@@ -95,11 +95,11 @@ func (r *manifestReader) roots(v any) []root {
 		}
 		next := root{path: strings.Split(text, "/"), at: document.LocateJSON(r.text, [][]string{place})[0].Value}
 		if slices.Contains(next.path, "") {
-			r.fault(place, "", "the root %q has an empty segment", text)
+			r.fault(place, "the root %q has an empty segment", text)
 		}
 		for _, other := range roots {
 			if next.overlaps(other) {
-				r.fault(place, "", "the root %q overlaps the root %q of the same bundle", text, other)
+				r.fault(place, "the root %q overlaps the root %q of the same bundle", text, other)
 			}
 		}
 		roots = append(roots, next)
@@ -150,13 +150,13 @@ func matches(pattern, name string) bool {
 func (r *manifestReader) version(v any, path ...string) (_ ast.RegoVersion, ok bool) {
 	switch n, isNumber := v.(json.Number); {
 	case !isNumber:
-		r.fault(path, "", "want 0 or 1, got %s", rbac.Kind(v))
+		r.fault(path, "want 0 or 1, got %s", rbac.Kind(v))
 	case n == "0":
 		return ast.RegoV0, true
 	case n == "1":
 		return ast.RegoV1, true
 	default:
-		r.fault(path, "", "want 0 or 1, got %s", n)
+		r.fault(path, "want 0 or 1, got %s", n)
 	}
 	return ast.RegoUndefined, false
 }
@@ -164,13 +164,13 @@ func (r *manifestReader) version(v any, path ...string) (_ ast.RegoVersion, ok b
 func (r *manifestReader) versions(v any) []filesVersion {
 	files, ok := v.(map[string]any)
 	if !ok {
-		r.fault([]string{"file_rego_versions"}, "", "want an object, got %s", rbac.Kind(v))
+		r.fault([]string{"file_rego_versions"}, "want an object, got %s", rbac.Kind(v))
 	}
 	var list []filesVersion
 	for _, pattern := range slices.Sorted(maps.Keys(files)) {
 		place := []string{"file_rego_versions", pattern}
 		if strings.ContainsAny(pattern, "?[]{}!\\") || strings.Count(pattern, "*") > maxStars {
-			r.fault(place, "", "of a pattern, * is read and nothing else, at most %d times", maxStars)
+			r.fault(place, "of a pattern, * is read and nothing else, at most %d times", maxStars)
 			continue
 		}
 		if version, ok := r.version(files[pattern], place...); ok {
@@ -187,7 +187,7 @@ const maxStars = 4
 func (r *manifestReader) metadata(v any) (group string) {
 	members, ok := v.(map[string]any)
 	if !ok {
-		r.fault([]string{"metadata"}, "", "want an object, got %s", rbac.Kind(v))
+		r.fault([]string{"metadata"}, "want an object, got %s", rbac.Kind(v))
 	}
 	if v, ok := members["group"]; ok {
 		group = r.word(v, "metadata", "group")
@@ -204,10 +204,8 @@ func (r *manifestReader) unknown(name string) {
 	r.faults = append(r.faults, p)
 }
 
-func (r *manifestReader) fault(path []string, hint, format string, args ...any) {
-	p := r.problem(path, format, args...)
-	p.Hint = hint
-	r.faults = append(r.faults, p)
+func (r *manifestReader) fault(path []string, format string, args ...any) {
+	r.faults = append(r.faults, r.problem(path, format, args...))
 }
 
 func (r *manifestReader) problem(path []string, format string, args ...any) policy.Problem {

@@ -121,7 +121,7 @@ func TestOPAEnvoyResults(t *testing.T) {
 // TestOPAEnvoyInputs: CheckRequests, as protobuf JSON, and the input that a policy sees,
 // or the refusal.
 func TestOPAEnvoyInputs(t *testing.T) {
-	const policy = "package envoy.authz\n\nallow := {\"allowed\": true, \"dynamic_metadata\": {\"input\": json.marshal(input)}}\n"
+	const rego = "package envoy.authz\n\nallow := {\"allowed\": true, \"dynamic_metadata\": {\"input\": json.marshal(input)}}\n"
 	services, err := parsed.ReadServices(descriptors(t))
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestOPAEnvoyInputs(t *testing.T) {
 	for file, how := range map[string]Documents{
 		"attributes.txtar": {}, "targets.txtar": {SkipBody: true}, "bodies.txtar": {Services: services}, "strict-paths.txtar": {SkipBody: true},
 	} {
-		client := opaServer(t, policy, proxy.Config{StrictPaths: file == "strict-paths.txtar"}, how)
+		client := opaServer(t, rego, proxy.Config{StrictPaths: file == "strict-paths.txtar"}, how)
 		t.Run(file, func(t *testing.T) {
 			pairs(t, file, func(t *testing.T, input []byte) any {
 				t.Helper()

@@ -52,7 +52,8 @@ func moderate(text string, left *budget) bool {
 			quoted = !quoted
 		case quoted:
 		case c == '[' || c == '{':
-			if depth++; depth > maxDepth || !left.take(1) {
+			depth++
+			if depth > maxDepth || !left.take(1) {
 				return false
 			}
 		case c == ']' || c == '}':
