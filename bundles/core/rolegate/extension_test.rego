@@ -115,6 +115,17 @@ test_extension_candidates_of_another_shape_are_none if {
 		not extended({"candidates": odd}, ann, write).allow
 		extended({"candidates": odd}, ann, read).allow
 	}
+	words := {"roles": {"role": object.get(world.roles, "writer", {})}, "tenants": {"node": {}}}
+	not data.rolegate.report.allow with data.rbac as object.union(adding(words), {"members": {"node": {"ann": {}}}})
+		with data.authz as {"candidates": {{"role", "node"}}}
+		with input as {"subject": ann, "route": object.union(write, {"tenant": "node"})}
+		with time.now_ns as 1000000000
+	digital := {"roles": {"7": object.get(world.roles, "writer", {}), "x": 7}}
+	digits := data.rolegate.report with data.rbac as adding(digital)
+		with data.authz as {"candidates": {{"role": 7, "node": "acme"}, {"role": "x", "node": "acme"}}}
+		with input as {"subject": ann, "route": write}
+		with time.now_ns as 1000000000
+	digits.reason == "no_permission"
 	not extended(candidate({"windows": null}), ann, write).allow
 	not extended(candidate({"role": 7}), ann, write).allow
 }

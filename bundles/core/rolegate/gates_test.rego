@@ -101,10 +101,10 @@ test_n6_an_expired_token if {
 }
 
 test_n6_times_that_are_no_integers if {
-	every exp in ["2000", 2000.5, true, [], {}, 1e300] {
+	every exp in ["2000", 2000.5, true, [], {}, 1e300, 9223372036854775808, 1000000000000000000000000] {
 		ask(world, claiming({"exp": exp}), read).reason == "token_expired"
 	}
-	every nbf in ["1", 0.5, false, []] {
+	every nbf in ["1", 0.5, false, [], -1000000000000000000000000] {
 		ask(world, claiming({"nbf": nbf}), read).reason == "token_expired"
 	}
 }
@@ -127,6 +127,11 @@ test_n7_an_unregistered_tenant if {
 		not "tenant" in object.keys(answer)
 	}
 	ask(world, ann, {"resource": "doc", "action": "read"}).reason == "unknown_tenant"
+}
+
+test_n2_a_number_is_no_alias if {
+	ask(adding({"aliases": {"7": "acme"}}), ann, within(7)).reason == "unknown_tenant"
+	ask(adding({"aliases": {"7": "acme"}}), ann, within("7")).allow
 }
 
 test_n8_a_path_outside_the_tenant if {
@@ -207,6 +212,13 @@ test_n25_what_is_no_declaration_declares_nothing if {
 	every declaration in [false, null, 7, []] {
 		odd := json.patch(world, [{"op": "replace", "path": "/catalog/doc/read", "value": declaration}])
 		ask(odd, ann, read).reason == "unknown_permission"
+		not "doc:read" in ask(odd, ann, write).permissions
+		flat := object.union(odd, {"catalog": {"-": {"go": declaration}}})
+		ask(flat, ann, {"tenant": "acme", "action": "go"}).reason == "unknown_permission"
+	}
+	every declarations in [false, null, 7, "read", ["read"]] {
+		odd := json.patch(granting({"all": []}), [{"op": "replace", "path": "/catalog/doc", "value": declarations}])
+		ask(odd, ann, {"tenant": "acme", "resource": "user", "action": "read"}).permissions == {"user:read"}
 	}
 }
 
@@ -248,6 +260,19 @@ test_n35_neither_action_nor_roles if {
 
 test_n35_is_after_n10 if {
 	ask(world, {"id": "sam"}, {"tenant": "acme"}).reason == "not_member"
+}
+
+test_n35_a_null_resource_is_an_absent_one if {
+	flat := object.union(granting({"all": []}), {"catalog": {"-": {"go": {}}}})
+	ask(flat, ann, {"tenant": "acme", "resource": null, "action": "go"}).allow
+}
+
+test_n35_a_number_asks_for_no_permission_of_its_digits if {
+	digits := object.union(granting({"all": []}), {"catalog": {"7": {"read": {}, "7": {}}, "doc": {"7": {}}}})
+	ask(digits, ann, object.union(read, {"action": "7"})).allow
+	ask(digits, ann, object.union(read, {"action": 7})).reason == "incomplete_question"
+	ask(digits, ann, object.union(read, {"resource": 7})).reason == "incomplete_question"
+	ask(digits, ann, object.union(read, {"resource": 7, "action": 7})).reason == "incomplete_question"
 }
 
 test_n35_what_is_asked_is_text if {

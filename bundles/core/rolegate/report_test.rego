@@ -70,3 +70,9 @@ test_n32_nothing_at_a_gate if {
 		answer.roles == set()
 	}
 }
+
+test_n23_of_a_list_only_texts_are_reported if {
+	listed := claiming({"iss": "list", "permissions": [7, null, ["doc:write"], "doc:read"]})
+	ask(world, listed, read).permissions == {"doc:read"}
+	ask(uncataloged(world), listed, read).permissions == {"doc:read"}
+}

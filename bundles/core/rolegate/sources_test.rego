@@ -96,6 +96,20 @@ test_n13_a_grant_of_no_role_has_no_effect if {
 	answer.allow
 }
 
+test_n13_what_is_no_role_is_none if {
+	every role in [7, null, "reader", ["reader"]] {
+		answer := ask(object.union(granting({"odd": [], "reader": []}), {"roles": {"odd": role}}), ann, read)
+		answer.reason == "allowed"
+		answer.roles == {"reader"}
+	}
+}
+
+test_n13_without_roles_nobody_has_one if {
+	none := json.patch(world, [{"op": "remove", "path": "/roles"}])
+	ask(none, ann, read).reason == "no_roles"
+	ask(none, carrying(["reader"]), read).reason == "no_roles"
+}
+
 test_n13_a_role_that_is_not_visible_does_not_deny if {
 	denials := {"roles": {"hidden": {"deny": {"*": {"*": {".": true}}}}}}
 	ask(object.union(granting({"writer": [], "hidden": []}), denials), ann, write).reason == "allowed"
@@ -105,7 +119,7 @@ test_n13_grants_of_another_shape_are_none if {
 	every grants in [7, null, ["reader"], "reader"] {
 		ask(granting(grants), ann, read).reason == "no_roles"
 	}
-	every windows in [7, null, {}, "", [7], [[1]], [["0", "9"]], [[null, "x"]], [[0, 2000, 1]]] {
+	every windows in [7, null, {}, "", [7], [[1]], [["0", "9"]], [[null, 2000]], [[0, "x"]], [[0, 2000, 1]]] {
 		ask(granting({"reader": windows}), ann, read).reason == "no_roles"
 	}
 }

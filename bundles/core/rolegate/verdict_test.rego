@@ -270,3 +270,21 @@ test_n35_roles_alone_need_roles if {
 	ask(granting({}), ann, roles_alone(["reader"])).reason == "no_roles"
 	ask(world, ann, roles_alone(["boss"])).reason == "missing_role"
 }
+
+test_n23_a_list_counts_with_its_authority_only if {
+	ask(world, claiming({"permissions": ["doc:write"]}), write).reason == "no_permission"
+	of_roles := claiming({"iss": "roles", "roles": ["reader"], "permissions": ["doc:write"]})
+	ask(world, of_roles, write).reason == "no_permission"
+	flat := uncataloged(world)
+	ask(flat, claiming({"permissions": ["go"]}), {"tenant": "acme", "action": "go"}).reason == "no_permission"
+	ask(world, claiming({"iss": "list", "permissions": {"x": "doc:read"}}), read).reason == "no_roles"
+}
+
+test_n23_a_listed_text_is_split_at_its_first_colon if {
+	ask(uncataloged(world), bearing("a:b"), {"tenant": "acme", "action": "a:b"}).reason == "no_permission"
+	other := {"tenant": "acme", "resource": "a:b", "action": "c"}
+	ask(uncataloged(world), bearing("a:b:c"), other).reason == "no_permission"
+	ask(uncataloged(world), bearing("a:b:c"), {"tenant": "acme", "resource": "a", "action": "b:c"}).allow
+}
+
+bearing(text) := claiming({"iss": "list", "permissions": [text]})

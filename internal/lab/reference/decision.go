@@ -206,8 +206,12 @@ func (q *asking) n31Names() ([]string, bool) {
 }
 
 // N25, N35: the gates of the permission. A question that names neither an action nor roles_any is
-// incomplete; an action that an existing catalog does not declare is unknown.
+// incomplete, and so is one whose action, or whose action's resource, is no text; an action that an existing
+// catalog does not declare is unknown.
 func (q *asking) n25n35Gate() string {
+	if !q.legible() {
+		return "incomplete_question"
+	}
 	p, action := q.asks()
 	_, roles := q.n31Names()
 	if !action && !roles {
@@ -217,6 +221,18 @@ func (q *asking) n25n35Gate() string {
 		return "unknown_permission"
 	}
 	return ""
+}
+
+// legible tells whether an action that is there is a text, and its resource too.
+func (q *asking) legible() bool {
+	action, acts := field(q.question, "action")
+	if !acts {
+		return true
+	}
+	_, named := action.(string)
+	resource, on := field(q.question, "resource")
+	_, text := resource.(string)
+	return named && (text || !on)
 }
 
 // N25: a catalog exists, an empty one too, and does not declare the permission.

@@ -127,12 +127,12 @@ func (q *asking) n5UntrustedIssuer() string {
 func (q *asking) n6Times() string {
 	var ok bool
 	if exp, present := field(q.claims, "exp"); present {
-		if q.exp, ok = integer(exp); !ok {
+		if q.exp, ok = instant(exp); !ok {
 			return "token_expired"
 		}
 	}
 	if nbf, present := field(q.claims, "nbf"); present {
-		if q.nbf, ok = integer(nbf); !ok {
+		if q.nbf, ok = instant(nbf); !ok {
 			return "token_expired"
 		}
 	}

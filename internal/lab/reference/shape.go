@@ -94,6 +94,16 @@ func integer(v any) (*big.Float, bool) {
 	return n, true
 }
 
+// instant reads an integer of 64 bits: no other number of milliseconds is a time.
+func instant(v any) (*big.Float, bool) {
+	n, ok := integer(v)
+	if !ok {
+		return nil, false
+	}
+	_, accuracy := n.Int64()
+	return n, accuracy == big.Exact
+}
+
 // milliseconds renders an instant as JSON does; nil is null.
 func milliseconds(n *big.Float) any {
 	if n == nil {

@@ -94,6 +94,7 @@ func (w *World) claimTimes(d dice, a asked, claims map[string]any) {
 		claims[pick(d, "exp", "nbf")] = pick[any](d,
 			json.Number("1767225600000.5"), json.Number("1767225604000.0"), json.Number("1.767225604e12"),
 			json.Number("9007199254740993"), json.Number("9223372036854775807"), number(0), number(-1),
+			json.Number("9223372036854775808"), json.Number("-9223372036854775809"), json.Number("1000000000000000000000000"),
 		)
 	}
 }

@@ -24,6 +24,7 @@ import (
 type exam []paper
 
 type paper struct {
+	origin string // whose it is: a case's or a world's
 	store  storage.Store
 	sheets []sheet
 	orders []order
@@ -54,7 +55,7 @@ func newExam(t *testing.T, questions int) exam {
 			e = append(e, casePapers(t)...)
 		}
 		w, g := world.New(seed), world.NewGenerator(seed)
-		p := newPaper(w.Data)
+		p := newPaper(worldOf(seed), w.Data)
 		for range questionsEach {
 			p.ask(t, w.Data, w.Question(g))
 		}
@@ -63,8 +64,15 @@ func newExam(t *testing.T, questions int) exam {
 	return e
 }
 
-func newPaper(data map[string]any) paper {
-	return paper{store: inmem.NewFromObjectWithOpts(data, inmem.OptReturnASTValuesOnRead(true))}
+// caseOrigin begins the origin of every paper that is a case's.
+const caseOrigin = "case "
+
+func worldOf(seed uint64) string {
+	return fmt.Sprintf("world %d", seed)
+}
+
+func newPaper(origin string, data map[string]any) paper {
+	return paper{origin: origin, store: inmem.NewFromObjectWithOpts(data, inmem.OptReturnASTValuesOnRead(true))}
 }
 
 func (p *paper) ask(t *testing.T, data, question map[string]any) {
@@ -83,7 +91,7 @@ func (p *paper) ask(t *testing.T, data, question map[string]any) {
 
 // workedCase is one case of the model's own, or of the reference's.
 type workedCase struct {
-	Op                        string
+	Name, Op                  string
 	Data, Old, Authz, Request map[string]any
 }
 
@@ -116,7 +124,7 @@ func casePapers(t *testing.T) exam {
 		}
 		principal, _ := c.Request["principal"].(string)
 		data := map[string]any{"rbac": c.Data, "lab": map[string]any{"extensions": map[string]any{principal: c.Authz}}}
-		p := newPaper(data)
+		p := newPaper(caseOrigin+c.Name, data)
 		p.ask(t, data, c.Request)
 		e = append(e, p)
 	}
@@ -128,7 +136,7 @@ func officeCases(t *testing.T) exam {
 	t.Helper()
 	var e exam
 	for _, c := range workedCases(t) {
-		p := newPaper(map[string]any{"rbac": c.Data})
+		p := newPaper(caseOrigin+c.Name, map[string]any{"rbac": c.Data})
 		switch c.Op {
 		case "decide":
 			continue
@@ -172,17 +180,17 @@ func newOfficeExam(t *testing.T, worlds int) exam {
 	for seed := range uint64(worlds) {
 		w, g := world.New(seed), world.NewGenerator(seed)
 		broken := w.Broken(g)
-		p := newPaper(map[string]any{"rbac": broken})
+		p := newPaper(worldOf(seed), map[string]any{"rbac": broken})
 		p.orders = validationOrders(broken)
 		e = append(e, p)
 		changed := w.Changed(g)
-		p = newPaper(map[string]any{"rbac": changed})
+		p = newPaper(worldOf(seed), map[string]any{"rbac": changed})
 		p.orders = []order{changeOrder(w.RBAC(), changed)}
 		e = append(e, p)
 		if hasUnaskable(w.RBAC()) {
 			continue
 		}
-		p = newPaper(map[string]any{"rbac": w.RBAC()})
+		p = newPaper(worldOf(seed), map[string]any{"rbac": w.RBAC()})
 		for range 20 {
 			for _, r := range administration() {
 				q := r.draw(w, g)
@@ -196,9 +204,9 @@ func newOfficeExam(t *testing.T, worlds int) exam {
 
 // sit asks everything until an answer is wrong, and says which; "" when all are right.
 func (e exam) sit(ctx context.Context, l *library) string {
-	for i, p := range e {
+	for _, p := range e {
 		if wrong := p.order(ctx, l); wrong != "" {
-			return fmt.Sprintf("paper %d: %s", i, wrong)
+			return p.origin + ": " + wrong
 		}
 		if len(p.sheets) == 0 {
 			continue
@@ -213,7 +221,7 @@ func (e exam) sit(ctx context.Context, l *library) string {
 				return err.Error()
 			}
 			if kind := verdictKind(report, decision, s.want); kind != "" {
-				return fmt.Sprintf("paper %d: %s", i, kind)
+				return p.origin + ": " + kind
 			}
 		}
 	}

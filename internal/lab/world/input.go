@@ -28,7 +28,8 @@ func Input(question map[string]any) map[string]any {
 }
 
 // Extension is a module that gives data.authz the results that a world lists for each principal under
-// data.lab.extensions: the hooks of the library, as a user's bundle would fill them.
+// data.lab.extensions: the hooks of the library, as a user's bundle would fill them. Candidates are undefined
+// where none are listed, as without an extension: the library then takes a shorter way, which has to be tried.
 func Extension() string {
 	return `package authz
 
@@ -42,7 +43,7 @@ deny contains reason if some reason in results.deny
 
 allow contains reason if some reason in results.allow
 
-candidates contains candidate if some candidate in results.candidates
+candidates := {candidate | some candidate in listed} if listed := results.candidates
 
 valid_until contains instant if some instant in results.valid_until
 `

@@ -45,9 +45,14 @@ func coreModules() (map[string]*ast.Module, error) {
 	if dir == "" {
 		return bundles.CoreModules()
 	}
+	return readModules(dir, func(name string) bool { return !strings.HasSuffix(name, "_test.rego") })
+}
+
+// readModules parses the Rego files of a folder that are wanted, by their names.
+func readModules(dir string, wanted func(name string) bool) (map[string]*ast.Module, error) {
 	modules := map[string]*ast.Module{}
 	err := filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".rego") || strings.HasSuffix(file, "_test.rego") {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".rego") || !wanted(file) {
 			return err
 		}
 		text, err := os.ReadFile(file)

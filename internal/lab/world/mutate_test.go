@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/tester"
 )
 
 // mutant is one small change of the library, made on modules that were parsed for it alone.
@@ -230,21 +232,22 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// TestMutants changes the library a little and demands that the cases or the worlds notice. The ordinary
-// run takes a small sample and demands that most are noticed. ROLEGATE_MUTANTS sets how many are tried (a
-// number past the end means all), ROLEGATE_MUTATE how their names begin, as in condition/; then each one that nobody notices is an error, unless
-// testdata/equivalent.txt says why it decides as the library does. ROLEGATE_EXAM sets the questions that
-// a mutant has to survive.
+// TestMutants changes the library a little and demands that the worlds, the cases or the library's own Rego
+// tests notice: these alone speak of what no document of the schema holds. The ordinary run takes a small
+// sample and demands that most are noticed. ROLEGATE_MUTANTS sets how many are tried (a number past the end
+// means all), ROLEGATE_MUTATE which: how their names begin, as in condition/, or after @ a file of names; then
+// each one that nobody notices is an error, unless testdata/equivalent.txt says why it decides as the library
+// does. ROLEGATE_EXAM sets the questions that a mutant has to survive.
 func TestMutants(t *testing.T) {
 	modules, err := coreModules()
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := mutants(modules)
-	about := os.Getenv("ROLEGATE_MUTATE")
+	wanted := wantedMutants(t)
 	var numbered []int
 	for i, m := range all {
-		if strings.HasPrefix(m.name, about) {
+		if wanted(m.name) {
 			numbered = append(numbered, i)
 		}
 	}
@@ -260,6 +263,9 @@ func TestMutants(t *testing.T) {
 			t.Fatalf("the library itself fails: %s", wrong)
 		}
 	}
+	if wrong := failedTest(t.Context(), func(map[string]*ast.Module) {}); wrong != "" {
+		t.Fatalf("the library itself fails: %s", wrong)
+	}
 	known := equivalents(t)
 
 	numbers := make(chan int)
@@ -267,6 +273,7 @@ func TestMutants(t *testing.T) {
 		mu        sync.Mutex
 		survivors []string
 		tried     int
+		noticedBy = map[string]int{}
 		workers   sync.WaitGroup
 	)
 	for range runtime.GOMAXPROCS(0) {
@@ -275,6 +282,7 @@ func TestMutants(t *testing.T) {
 				noticed := examine(t.Context(), exams[subjectOf(all[i].file)], i)
 				mu.Lock()
 				tried++
+				noticedBy[examiner(noticed)]++
 				if noticed == "" {
 					survivors = append(survivors, all[i].name)
 				}
@@ -298,9 +306,29 @@ func TestMutants(t *testing.T) {
 	}
 	t.Logf("%d of %d mutants tried: %d noticed, %d decide as the library does, %d survive",
 		tried, len(all), tried-len(survivors), len(survivors)-len(unknown), len(unknown))
+	t.Logf("noticed by: %v", noticedBy)
 	if strict := number != sample; strict && len(unknown) > 0 || len(unknown)*100 > tried*(100-leastNoticed) {
 		t.Errorf("got %d mutants of %d that nobody notices", len(unknown), tried)
 	}
+}
+
+// wantedMutants tells which mutants ROLEGATE_MUTATE speaks of.
+func wantedMutants(t *testing.T) func(name string) bool {
+	t.Helper()
+	which := os.Getenv("ROLEGATE_MUTATE")
+	file, listed := strings.CutPrefix(which, "@")
+	if !listed {
+		return func(name string) bool { return strings.HasPrefix(name, which) }
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for name := range strings.Lines(string(text)) {
+		names[strings.TrimSpace(name)] = true
+	}
+	return func(name string) bool { return names[name] }
 }
 
 // examine makes one mutant and says how it was noticed; "" when it was not.
@@ -315,9 +343,66 @@ func examine(ctx context.Context, questions exam, number int) string {
 	mutants(modules)[number].apply()
 	l, err := compile(modules)
 	if err != nil {
-		return "does not compile: " + err.Error()
+		return "compiler: " + err.Error()
 	}
-	return questions.sit(ctx, l)
+	if wrong := questions.sit(ctx, l); wrong != "" {
+		return wrong
+	}
+	return failedTest(ctx, func(modules map[string]*ast.Module) { mutants(modules)[number].apply() })
+}
+
+// examiner is who noticed a mutant, of the first word that says how.
+func examiner(noticed string) string {
+	first, _, _ := strings.Cut(noticed, " ")
+	switch first {
+	case "":
+		return "nobody"
+	case "case", "world", "compiler:", "test":
+		return strings.TrimSuffix(first, ":")
+	default:
+		return "an error"
+	}
+}
+
+// failedTest runs the library's own Rego tests on a changed library, and names one that fails; "" when all pass.
+func failedTest(ctx context.Context, change func(map[string]*ast.Module)) string {
+	modules, err := coreModules()
+	if err != nil {
+		return err.Error()
+	}
+	change(modules)
+	tests, err := readModules("../../../bundles/core", func(name string) bool { return strings.HasSuffix(name, "_test.rego") })
+	if err != nil {
+		return err.Error()
+	}
+	for name, module := range tests {
+		modules["tests/"+name] = module
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	store := inmem.New()
+	txn, err := store.NewTransaction(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	defer store.Abort(ctx, txn)
+	results, err := tester.NewRunner().
+		SetStore(store).
+		SetModules(modules).
+		SetTimeout(time.Minute). // on a busy machine too, only a mutant may be slow
+		RaiseBuiltinErrors(true).
+		RunTests(ctx, txn)
+	if err != nil {
+		return "compiler: " + err.Error()
+	}
+	failed := ""
+	for r := range results { // to its end, so that the runner's goroutine ends
+		if failed == "" && !r.Pass() && !r.Skip {
+			failed = "test " + r.Package + "." + r.Name
+			cancel()
+		}
+	}
+	return failed
 }
 
 // equivalents tells which mutants are known to decide as the library does: lines of `name # reason`, where a

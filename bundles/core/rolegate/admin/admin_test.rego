@@ -70,6 +70,14 @@ test_a1_assigning_an_unknown_role if {
 	says(management("assign", 7, "cat")) == "unknown_role"
 }
 
+test_a1_what_is_no_role_is_unknown if {
+	odd := object.union(world, {"roles": {"odd": 7, "7": {"owner": "@root", "key": "7"}}})
+	every role in ["odd", 7] {
+		request := management("assign", role, "cat")
+		admin.assignment == "unknown_role" with data.rbac as odd with input as request with time.now_ns as 1000000000
+	}
+}
+
 test_a1_unassigning_an_unknown_role_is_not_refused if {
 	says(management("unassign", "gone", "bob")) == "ok"
 	says(self_service("ann", "unassign", "gone", "bob")) == "ok"
@@ -256,4 +264,10 @@ test_a5_is_skipped_for_a_role_that_does_not_exist if {
 		with input as object.union(request, {"target": "ann"})
 	admin.assignment == "target_stronger_than_actor" with data.rbac as data_without_role
 		with input as object.union(request, {"target": "bea"})
+}
+
+test_s1_what_is_no_record_has_no_role if {
+	odd := object.union(world, {"members": {"acme": {"odd": 7, "list": [{"grants": {"viewer": []}}]}}})
+	found := admin.search with data.rbac as odd with input as {"tenant": "acme", "role": "viewer"}
+	object.keys(found) == {"cat", "eve"}
 }

@@ -16,6 +16,10 @@ attrs := {
 	"a/b": "slash",
 	"m~n": "tilde",
 	"": "nameless",
+	"m~0n": "raw",
+	"s~2": "raw",
+	"o/x": "flat",
+	"ales": "cut",
 }
 
 holds(tree) := condition.truth(tree, attrs)
@@ -114,9 +118,16 @@ test_n16_pr_is_found_and_not_null if {
 test_n16_pointers if {
 	holds(is("eq", "/o/x", "deep"))
 	holds(is("eq", "/o/0", "zero"))
+	holds(is("co", "/o/x", "DEE"))
+	holds({"op": "pr", "p": "/o/x"})
+	refused(is("co", "/o/x", "flat"))
+	refused({"op": "pr", "p": "/o/y"})
 	holds(is("eq", "/a~1b", "slash"))
 	holds(is("eq", "/m~0n", "tilde"))
 	holds(is("eq", "/", "nameless"))
+	refused(is("eq", "/m~0n", "raw"))
+	refused(is("eq", "/o/x", "flat"))
+	refused(is("eq", "/sales", "cut"))
 	refused(is("eq", "/list/0", "a"))
 	refused(is("eq", "/s/x", "Sales"))
 	refused({"op": "pr", "p": "/list/0"})
@@ -151,6 +162,10 @@ malformed := [
 	{"op": "xor", "of": []},
 	{"op": "and"},
 	{"op": "and", "of": {"op": "true"}},
+	{"op": "and", "of": {"x": {"op": "true"}}},
+	{"op": "or", "of": {"x": {"op": "true"}}},
+	{"op": "and", "of": [{"op": "true"}, 7]},
+	{"op": "or", "of": [{"op": "true"}, 7]},
 	{"op": "or", "of": "true"},
 	{"op": "not"},
 	{"op": "not", "of": [{"op": "true"}]},
@@ -159,6 +174,7 @@ malformed := [
 	{"op": "eq", "p": "s", "v": "x"},
 	{"op": "eq", "p": "", "v": "x"},
 	{"op": "eq", "p": "/s~2", "v": "x"},
+	{"op": "eq", "p": "/s~2", "v": "raw"},
 	{"op": "eq", "p": "/s~", "v": "x"},
 	{"op": "eq", "p": 7, "v": "x"},
 	{"op": "eq", "p": "/s", "v": null},
