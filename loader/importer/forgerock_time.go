@@ -65,11 +65,11 @@ const mostOfAPart = 100_000
 func shifted(t time.Time, period string, sign int) (time.Time, error) {
 	wrong := fmt.Errorf("want a period as P6M or P1DT12H, got %q", period)
 	date, clock, hasClock := strings.Cut(strings.TrimPrefix(period, "P"), "T")
-	days, err := parts(date, "YMWD")
+	days, err := numbers(date, "YMWD")
 	if err != nil {
 		return t, wrong
 	}
-	hours, err := parts(clock, "HMS")
+	hours, err := numbers(clock, "HMS")
 	if err != nil || hasClock && clock == "" || date == "" && clock == "" {
 		return t, wrong
 	}
@@ -85,8 +85,8 @@ func addMonths(t time.Time, months int) time.Time {
 	return first.AddDate(0, 0, min(t.Day(), last)-1)
 }
 
-// parts reads whole numbers, each with its letter, in the order of the letters.
-func parts(text, letters string) ([4]int, error) {
+// numbers reads whole numbers, each with its letter, in the order of the letters.
+func numbers(text, letters string) ([4]int, error) {
 	var out [4]int
 	next := 0
 	for text != "" {

@@ -16,7 +16,7 @@ func wristband(b *Builder) Vendor {
 	w := &wristbandImport{
 		b: b, pages: newPageBook(b), tenants: map[string]string{}, permissions: map[string]wristbandPermission{}, groups: map[string]wristbandGroup{},
 		boundaries: map[string]wristbandBoundary{}, roles: map[string]*wristbandRole{}, ids: map[string]string{},
-		toggles: map[string]bool{}, policies: map[string]wristbandPolicy{},
+		toggles: map[string]wristbandToggle{}, policies: map[string]wristbandPolicy{},
 	}
 	return Vendor{
 		Name: "wristband", Lists: []string{"items"}, Authority: "bundle",
@@ -62,8 +62,8 @@ type wristbandImport struct {
 	groups      map[string]wristbandGroup
 	boundaries  map[string]wristbandBoundary
 	roles       map[string]*wristbandRole
-	ids         map[string]string // ids in the bundle, of roles
-	toggles     map[string]bool   // of tenants
+	ids         map[string]string          // ids in the bundle, of roles
+	toggles     map[string]wristbandToggle // of tenants
 	policies    map[string]wristbandPolicy
 	assigned    []wristbandAssigned
 	mappings    []wristbandMapping
@@ -105,6 +105,11 @@ type wristbandPolicy struct {
 	application bool
 	signup, idp []string
 	at          Place
+}
+
+type wristbandToggle struct {
+	on bool
+	at Place
 }
 
 type wristbandMapping struct {
@@ -339,7 +344,7 @@ func (w *wristbandImport) toggle(o *Object) {
 	}
 	switch status := o.Need("status"); status {
 	case "ENABLED", "DISABLED":
-		w.toggles[owner] = status == "ENABLED"
+		w.toggles[owner] = wristbandToggle{status == "ENABLED", o.At("")}
 	default:
 		o.Fault("status", CodeField, "status: want ENABLED or DISABLED, got %q", status)
 	}
@@ -454,5 +459,11 @@ func (w *wristbandImport) nodesOf(ids []string, at Place, what string) []string 
 // others are the nodes of all tenants but some, as of this export.
 func (w *wristbandImport) others(ids []string, at Place, what string) []string {
 	without := w.nodesOf(ids, at, what)
-	return slices.DeleteFunc(slices.Sorted(maps.Values(w.tenants)), func(node string) bool { return slices.Contains(without, node) })
+	nodes := []string{} // never nil, which would be no boundary at all
+	for _, node := range slices.Sorted(maps.Values(w.tenants)) {
+		if !slices.Contains(without, node) {
+			nodes = append(nodes, node)
+		}
+	}
+	return nodes
 }

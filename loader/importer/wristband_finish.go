@@ -194,10 +194,10 @@ func (w *wristbandImport) finishPolicies() {
 	for _, owner := range slices.Sorted(maps.Keys(w.toggles)) {
 		node, ok := w.tenants[owner]
 		if !ok {
-			w.b.Dangling(Place{}, owner, "export the tenants too", "an override toggle of tenant %q, which is not among the tenants", owner)
+			w.b.Dangling(w.toggles[owner].at, owner, "export the tenants too", "an override toggle of tenant %q, which is not among the tenants", owner)
 			continue
 		}
-		w.b.Tenant(node).Override = w.toggles[owner]
+		w.b.Tenant(node).Override = w.toggles[owner].on
 	}
 }
 
