@@ -1,20 +1,24 @@
 package importer
 
-import (
-	"math"
-
-	"github.com/rolegate/rolegate/loader/importer/stream"
-)
+import "github.com/rolegate/rolegate/loader/importer/stream"
 
 // pages is what is known of the pages under one name.
 type pages struct {
-	count int64   // records in all of them
-	total int64   // records that there should be
-	known bool    // total is known of each list
-	more  int     // pages that announce another
-	ends  int     // pages that end a list
-	share float64 // records that the pages should hold that only say how many there are
-	place Place   // of the last one that announces another, or else of the last one
+	count int64                  // records in all of them
+	total int64                  // records that there should be
+	known bool                   // total is known of each list
+	more  int                    // pages that announce another
+	ends  int                    // pages that end a list
+	sizes map[listSize]*listRead // of lists whose pages do not say which one they are
+	place Place                  // of the last one that announces another, or else of the last one
+}
+
+// listSize is what a list says of itself in each page, and listRead what was given of it.
+type listSize struct{ total, pages int64 }
+
+type listRead struct {
+	pages, records int64
+	place          Place // of the first page
 }
 
 func (i *run) page(o *Object, item stream.Item) {
@@ -27,17 +31,24 @@ func (i *run) page(o *Object, item stream.Item) {
 		known = &pages{known: true}
 		i.pages[item.List] = known
 	}
-	known.count += int64(item.Count)
 	switch {
 	case p.More:
 		known.more++
+		known.count += int64(item.Count)
 		known.place = o.At("")
 	case p.Of > 1 && p.Known && !p.Ends:
-		known.ends++
-		known.share += float64(p.Total) / float64(p.Of)
-		known.place = o.At("")
+		if known.sizes == nil {
+			known.sizes = map[listSize]*listRead{}
+		}
+		key := listSize{p.Total, p.Of}
+		if known.sizes[key] == nil {
+			known.sizes[key] = &listRead{place: o.At("")}
+		}
+		known.sizes[key].pages++
+		known.sizes[key].records += int64(item.Count)
 	case p.Ends || p.Known:
 		known.ends++
+		known.count += int64(item.Count)
 		known.total += p.Total
 		known.known = known.known && p.Known
 		if known.more == 0 {
@@ -55,8 +66,14 @@ func (i *run) missingPages() {
 		if p == nil {
 			continue
 		}
-		p.total += int64(math.Round(p.share))
 		const hint = "export again, all pages, and give all of them"
+		for key, read := range p.sizes {
+			// Lists of one size look alike: there may be several.
+			if read.pages%key.pages != 0 || read.records*key.pages != read.pages*key.total {
+				i.b.Fault(read.place, CodePage, name, hint, "a page is missing of %s: of lists of %d in %d pages, %d pages with %d were given",
+					name, key.total, key.pages, read.pages, read.records)
+			}
+		}
 		switch {
 		case p.more > 0 && p.ends == 0:
 			i.b.Fault(p.place, CodePage, name, hint, "this page of %s announces another, and no last one was given", name)

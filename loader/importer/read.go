@@ -71,7 +71,9 @@ func (i *run) file(ctx context.Context, f File, before int64) (size int64, err e
 // record's.
 func (b *Builder) textFault(file string, record Place, e *document.Error) {
 	at := Place{File: file, Line: e.Line, Column: e.Column}
+	hint := e.Hint
 	if record.Line > 0 {
+		hint = "" // it would name a place that counts from the record's
 		if at.Line == 1 {
 			at.Column += record.Column - 1
 		}
@@ -81,7 +83,7 @@ func (b *Builder) textFault(file string, record Place, e *document.Error) {
 	if code == document.CodeJSON && e.Message == "a byte that is not UTF-8 in a string" {
 		code = stream.CodeEncoding
 	}
-	b.Fault(at, code, "", e.Hint, "%s", e.Message)
+	b.Fault(at, code, "", hint, "%s", e.Message)
 }
 
 func (i *run) item(f File, item stream.Item) {

@@ -110,7 +110,7 @@ func (r *Reader) Next() (Item, error) {
 // encoding refuses what is not plain UTF-8 by its first bytes.
 func (r *Reader) encoding() error {
 	head, err := r.in.Peek(4)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if len(head) == 0 && err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	fault := func(message, hint string) error {
@@ -119,10 +119,10 @@ func (r *Reader) encoding() error {
 	switch {
 	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
 		return fault("a byte order mark stands before the document", "save the file as UTF-8 without one")
-	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")), bytes.IndexByte(head, 0) >= 0:
-		return fault("the file is not UTF-8: it looks like UTF-16 or UTF-32", "save it as UTF-8: iconv -t UTF-8, for example")
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
 		return fault("the file is compressed", "unpack it, or read it through a pipe as -")
+	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")), bytes.IndexByte(head, 0) >= 0:
+		return fault("the file is not UTF-8: it looks like UTF-16 or UTF-32", "save it as UTF-8: iconv -t UTF-8, for example")
 	}
 	return nil
 }
@@ -268,43 +268,95 @@ func (r *Reader) next(end byte, what string) (byte, error) {
 func (r *Reader) value() error {
 	line, column := r.line, r.column
 	start := len(*r.sink)
-	depth, quoted, escaped := 0, false, false
+	var v valueEnd
 	for {
-		c, err := r.raw()
-		if err != nil {
+		if _, err := r.in.Peek(1); err != nil {
 			return r.cut(err, line, "a value")
 		}
-		if depth == 0 && !quoted && endsScalar(c) {
-			if len(*r.sink) == start {
-				return r.wrong(c, "a value")
-			}
-			return nil
-		}
-		if err := r.take(); err != nil {
+		ahead, err := r.in.Peek(r.in.Buffered())
+		if err != nil {
 			return err
 		}
+		n, done := v.scan(ahead)
+		if done && n == 0 && len(*r.sink) == start {
+			return r.wrong(ahead[0], "a value")
+		}
+		r.pass(ahead[:n])
 		if len(*r.sink)-start > MaxRecord {
 			return &document.Error{
 				Code: CodeLarge, Line: line, Column: column,
 				Message: fmt.Sprintf("a record of more than %d bytes", MaxRecord),
 			}
 		}
-		switch {
-		case escaped:
-			escaped = false
-		case quoted:
-			escaped, quoted = c == '\\', c != '"'
-		case c == '"':
-			quoted = true
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			depth--
-		}
-		if depth == 0 && !quoted && (c == '"' || c == '}' || c == ']') {
-			return nil
+		if _, err := r.in.Discard(n); done || err != nil {
+			return err
 		}
 	}
+}
+
+// pass counts text and keeps it.
+func (r *Reader) pass(text []byte) {
+	r.offset += int64(len(text))
+	if last := bytes.LastIndexByte(text, '\n'); last >= 0 {
+		r.line += bytes.Count(text, []byte{'\n'})
+		r.column = 1 + characters(text[last+1:])
+	} else {
+		r.column += characters(text)
+	}
+	*r.sink = append(*r.sink, text...)
+}
+
+// characters counts the bytes that begin one: text may begin within one.
+func characters(text []byte) (n int) {
+	for _, c := range text {
+		if c&0xc0 != 0x80 { // not the rest of a character
+			n++
+		}
+	}
+	return n
+}
+
+// valueEnd finds the end of a value that comes in pieces.
+type valueEnd struct {
+	depth           int
+	quoted, escaped bool
+}
+
+// scan answers how many bytes of text belong to the value, and whether it ends there.
+func (v *valueEnd) scan(text []byte) (n int, done bool) {
+	for i, c := range text {
+		if v.escaped {
+			v.escaped = false
+			continue
+		}
+		if v.quoted {
+			switch c {
+			case '\\':
+				v.escaped = true
+			case '"':
+				v.quoted = false
+				if v.depth == 0 {
+					return i + 1, true
+				}
+			}
+			continue
+		}
+		if v.depth == 0 && endsScalar(c) {
+			return i, true
+		}
+		switch c {
+		case '"':
+			v.quoted = true
+		case '{', '[':
+			v.depth++
+		case '}', ']':
+			v.depth--
+			if v.depth == 0 {
+				return i + 1, true
+			}
+		}
+	}
+	return len(text), false
 }
 
 func endsScalar(c byte) bool {
