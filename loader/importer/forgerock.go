@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rolegate/rolegate/loader/importer/filter"
@@ -104,20 +105,29 @@ func (f *forgerockImport) condition(o *Object) any {
 	f.b.Count.Rules.Read++
 	parsed, err := filter.Parse(text)
 	if err != nil {
-		o.Fault("condition", "bad_condition", "the condition %q: %v", text, err)
+		o.Fault("condition", "bad_condition", "the condition %s: %v", begun(text), err)
 		return nil
 	}
 	c, err := parsed.Condition()
 	switch {
 	case errors.Is(err, filter.ErrTooDeep):
-		o.Fault("condition", "condition_too_deep", "the condition %q: %v", text, err)
+		o.Fault("condition", "condition_too_deep", "the condition %s: %v", begun(text), err)
 	case err != nil:
-		o.Fault("condition", "bad_condition", "the condition %q: %v", text, err)
+		o.Fault("condition", "bad_condition", "the condition %s: %v", begun(text), err)
 	default:
 		parsed.Attributes(f.attributes)
 		return c
 	}
 	return nil
+}
+
+// begun quotes a text, or its beginning when it is long.
+func begun(text string) string {
+	const shown = 80
+	if runes := []rune(text); len(runes) > shown {
+		text = string(runes[:shown]) + "…"
+	}
+	return strconv.Quote(text)
 }
 
 // windows reads the temporal constraints of a role or of a grant.
@@ -226,6 +236,12 @@ func isPrivate(name string) bool {
 // grant reads one role of a user; false when it is given again by its condition, or
 // is none.
 func (f *forgerockImport) grant(ref *Object) (Grant, bool) {
+	if strings.HasPrefix(ref.Text("_ref"), "internal/role/") {
+		ref.Known("_refResourceCollection", "_refResourceId", "_refResourceRev", "_refProperties", "name")
+		ref.Warn("_ref", CodeUnmapped, "%s is left out: it is a role in IDM itself", ref.Text("_ref"))
+		f.b.Count.Grants.LeftOut++
+		return Grant{}, false
+	}
 	id, ok := f.reference(ref, "role")
 	ref.Known("temporalConstraints", "assignments", "members")
 	properties := ref.Object("_refProperties")

@@ -14,7 +14,7 @@ import (
 //
 // API keys and super admins come as plain ids, so the user says which file holds them.
 func waltid(b *Builder) Vendor {
-	w := &waltidImport{b: b, roles: map[string]bool{}}
+	w := &waltidImport{b: b, roles: map[string]bool{}, sums: map[string]string{}}
 	return Vendor{
 		Name: "waltid", Authority: "bundle",
 		Kinds: []Kind{
@@ -37,6 +37,7 @@ const waltidSuperAdmin = "super-admin"
 type waltidImport struct {
 	b             *Builder
 	roles         map[string]bool
+	sums          map[string]string // ids of keys, by the SHA-256 of their secrets
 	mappings      []waltidMapping
 	hasSuperAdmin bool
 }
@@ -224,6 +225,10 @@ func (w *waltidImport) apikey(o *Object) {
 		if len(sum) != 64 || strings.Trim(sum, "0123456789abcdef") != "" {
 			o.Fault("sha256", CodeField, "sha256: want 64 lower-case hexadecimal digits")
 		}
+		if before, ok := w.sums[sum]; ok {
+			o.Fault("sha256", CodeDuplicate, "%q and %q have one sha256", before, id)
+		}
+		w.sums[sum] = id
 		w.b.APIKey(sum, APIKey{ID: id, Kind: "api_key", Tenant: parent, Expires: expires})
 	}
 	o.Known("name", "description", "createdAt", "created", "enabled")
@@ -255,8 +260,11 @@ func (w *waltidImport) assigned(o *Object, who, kind string) {
 	if role == "" || o.Has("roleId") {
 		role = w.path(o, "roleId")
 	}
-	// From stays empty: there is a record per role.
-	w.b.Member(Member{ID: o.Need(who), Kind: kind, Grants: []Grant{{Role: role}}, At: o.At("")})
+	m := Member{ID: o.Need(who), Kind: kind, At: o.At("")} // From stays empty: there is a record per role
+	if role != "" {
+		m.Grants = []Grant{{Role: role}}
+	}
+	w.b.Member(m)
 }
 
 // place records every grant at the node that owns the role.

@@ -27,9 +27,9 @@ func wristband(b *Builder) Vendor {
 			{Name: "permissions", Is: hasAll("id", "value"), Read: w.permission},
 			{Name: "user_roles", Is: hasAll("userId", "roles"), Read: w.userRoles},
 			{Name: "client_roles", Is: hasAll("clientId", "roles"), Read: w.clientRoles},
-			{Name: "role_permissions", Is: hasAll("roleId"), Read: w.rolePermissions},
+			{Name: "role_permissions", Is: hasPermissions("roleId"), Read: w.rolePermissions},
 			{Name: "role_groups", Read: w.roleGroups},
-			{Name: "group_permissions", Is: hasAll("permissionGroupId"), Read: w.groupPermissions},
+			{Name: "group_permissions", Is: hasPermissions("permissionGroupId"), Read: w.groupPermissions},
 			{Name: "idp_mappings", Is: hasAll("identityProviderName", "externalRole"), Read: w.mapping},
 			{Name: "policies", Is: hasPolicy, Read: w.policy},
 			{Name: "roles", Is: hasAll("id", "name", "ownerType", "type"), Read: w.role},
@@ -45,6 +45,13 @@ func wristband(b *Builder) Vendor {
 func hasAll(fields ...string) func(*Object) bool {
 	return func(o *Object) bool {
 		return !slices.ContainsFunc(fields, func(field string) bool { return !o.Has(field) })
+	}
+}
+
+// hasPermissions recognises what was assigned to something.
+func hasPermissions(to string) func(*Object) bool {
+	return func(o *Object) bool {
+		return o.Has(to) && (o.Has("permissionIds") || o.Has("permissions") || o.Has("permissionGroupIds") || o.Has("permissionGroups"))
 	}
 }
 
