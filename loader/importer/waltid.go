@@ -208,7 +208,7 @@ func (w *waltidImport) grants(o *Object) []Grant {
 }
 
 // apikey reads a key. Its secret is in no export; sha256, which the user may add, is
-// what requests are recognised by.
+// what requests are recognized by.
 func (w *waltidImport) apikey(o *Object) {
 	w.b.Count.Members.Read++
 	id := w.path(o, "_id")

@@ -41,14 +41,14 @@ func wristband(b *Builder) Vendor {
 	}
 }
 
-// hasAll recognises a record by fields that it has.
+// hasAll recognizes a record by fields that it has.
 func hasAll(fields ...string) func(*Object) bool {
 	return func(o *Object) bool {
 		return !slices.ContainsFunc(fields, func(field string) bool { return !o.Has(field) })
 	}
 }
 
-// hasPermissions recognises what was assigned to something.
+// hasPermissions recognizes what was assigned to something.
 func hasPermissions(to string) func(*Object) bool {
 	return func(o *Object) bool {
 		return o.Has(to) && (o.Has("permissionIds") || o.Has("permissions") || o.Has("permissionGroupIds") || o.Has("permissionGroups"))
@@ -136,7 +136,7 @@ func (w *wristbandImport) page(o *Object) Page {
 	}
 	size, _ := o.Integer("itemsPerPage")
 	total, known := o.Integer("totalResults")
-	if known && size > 0 && first+size-1 < total {
+	if known && size > 0 && first+size <= total {
 		w.pages.page(o, Page{More: true})
 	} else {
 		w.pages.page(o, Page{Total: total, Known: known, Ends: known})
