@@ -96,6 +96,17 @@ test_extension_candidates_are_bound_by_visibility_and_windows if {
 	extended(candidate({"role": "acme.own"}), ann, write).allow
 }
 
+test_extension_candidates_are_bound_by_the_windows_of_the_role if {
+	every ends in [[500, "no_permission"], [1500, "allowed"]] {
+		windowed := {"roles": {"writer": {"windows": [[0, ends[0]]]}}}
+		answer := data.rolegate.report with data.rbac as adding(windowed)
+			with data.authz as candidate({})
+			with input as {"subject": ann, "route": write}
+			with time.now_ns as 1000000000
+		answer.reason == ends[1]
+	}
+}
+
 test_extension_candidates_deny_too if {
 	extended(candidate({"role": "frozen"}), ann, write).reason == "explicit_deny"
 }

@@ -254,9 +254,11 @@ func TestMutants(t *testing.T) {
 	const sample, leastNoticed = 24, 70 // in a hundred
 	number := fromEnvironment(t, "ROLEGATE_MUTANTS", sample)
 	every := max(1, len(numbered)/number)
+	const questionsOfAnOffice = 20 // as many as a world's office takes the time of
+	questions := fromEnvironment(t, "ROLEGATE_EXAM", 2_000)
 	exams := map[subject]exam{
-		decisions:      newExam(t, fromEnvironment(t, "ROLEGATE_EXAM", 2_000)),
-		administrative: newOfficeExam(t, 100),
+		decisions:      newExam(t, questions),
+		administrative: newOfficeExam(t, questions/questionsOfAnOffice),
 	}
 	for _, e := range exams {
 		if wrong := e.sit(t.Context(), shippedLibrary(t)); wrong != "" {
@@ -333,7 +335,7 @@ func wantedMutants(t *testing.T) func(name string) bool {
 
 // examine makes one mutant and says how it was noticed; "" when it was not.
 func examine(ctx context.Context, questions exam, number int) string {
-	const patience = 2 * time.Minute // an answer that takes so long is no answer
+	const patience = 10 * time.Minute // for all answers; a mutant that takes so long, on a busy machine too, gives none
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	modules, err := coreModules()

@@ -335,6 +335,26 @@ test_bad_shape if {
 	missed == set()
 }
 
+# What cannot be read is that, and nothing is concluded from it.
+test_bad_shape_alone if {
+	every odd in [7, null, [], {}] {
+		problems([put("/roles/reader/owner", odd)]) & {"unknown_owner:reader", "bad_visibility:reader"} == set()
+		problems([put("/roles/ops/owner", odd)]) == {"bad_shape:ops"}
+		problems([put("/roles/ops/key", odd)]) == {"bad_shape:ops"}
+		problems([put("/roles/shadow", {"owner": odd, "key": "reader"})]) == {"bad_shape:shadow"}
+	}
+	every odd in [7, ["acme"], ["x"], "acme"] {
+		problems([put("/roles/ops/include", odd)]) == {"bad_shape:ops"}
+	}
+	problems([put("/roles/ops/include", {})]) == set()
+	every odd in [[{"re*d": {".": true}}], {"user": [{".": true}]}, {"user": {"read": ["acme.*"]}}] {
+		problems([put("/roles/ops/allow", odd)]) == {"bad_shape:ops"}
+		problems([put("/roles/ops/deny", odd)]) == {"bad_shape:ops"}
+	}
+	problems([put("/roles/ops/forbid", {"us*r": {"read": {".": true}}})]) == set()
+	problems([put("/roles/ops/visibility", "ALL"), put("/roles/ops/include", {})]) == set()
+}
+
 test_bad_shape_of_a_revocation_that_is_an_object if {
 	every path in ["/revoked/tokens/j", "/revoked/principals/acme/ann", "/revoked/grants/acme/ann/reader"] {
 		problems([put(path, {})]) == {"bad_shape:revoked"}
@@ -392,4 +412,12 @@ test_member_bad_shape if {
 		member_problems([put(concat("", ["/members/acme/ann", path]), 7)]) == {"bad_shape:acme:ann"}
 	}
 	member_problems([put("/members/acme", [])]) == {"bad_shape:acme"}
+	member_problems([put("/members/acme/ann/sso", [{"groups": []}])]) == {"bad_shape:acme:ann"}
+	member_problems([put("/members/acme/ann/grants", [[]])]) == {"bad_shape:acme:ann"}
+	every members in [7, [], [{}], "acme", null] {
+		member_problems([put("/members", members)]) == set()
+	}
+	every record in [7, [], [{"kind": "root"}], null] {
+		member_problems([put("/members/acme/ann", record)]) == {"bad_shape:acme:ann"}
+	}
 }
