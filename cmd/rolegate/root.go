@@ -74,6 +74,7 @@ Exit codes: 0 yes; 1 the answer is no; 2 no answer could be had; 130 interrupted
 		p.footprintCommand(),
 		p.cacheCommand(),
 		p.schemaCommand(),
+		p.initCommand(),
 		p.healthcheckCommand(),
 		p.doctorCommand(),
 		p.versionCommand(),

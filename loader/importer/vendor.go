@@ -42,6 +42,13 @@ func Vendors() []string {
 	return []string{"wristband", "stytch", "frontegg", "waltid", "forgerock"}
 }
 
+// Authority is what the tokens of a system's issuers are believed about, "" when the
+// system is not known.
+func Authority(name string) string {
+	v, _ := vendor(name, newBuilder(false))
+	return v.Authority
+}
+
 // vendor answers the one of a name; false when there is none.
 func vendor(name string, b *Builder) (Vendor, bool) {
 	switch name {
