@@ -377,7 +377,8 @@ func TestAnAuditThatFindsADifferenceDeniesAndDistrusts(t *testing.T) {
 	if got := e.View().Bypass(); got != BypassAudit {
 		t.Errorf("got %q, want that nothing is remembered because of an audit", got)
 	}
-	if e.Install(s); e.View().Bypass() != BypassAudit { // the same snapshot: its analysis is as wrong as before
+	e.Install(s)
+	if e.View().Bypass() != BypassAudit { // the same snapshot: its analysis is as wrong as before
 		t.Errorf("got %q after the same snapshot came again", e.View().Bypass())
 	}
 	if m := told[0]; m.GotResult == m.WantResult || len(m.GotResult) != 16 || len(m.WantResult) != 16 || len(m.Question) != 16 {

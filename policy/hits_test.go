@@ -126,7 +126,8 @@ func BenchmarkHitRatio(b *testing.B) {
 				e.Install(s)
 				load, n := newLoad(), 0
 				ask := func() {
-					if n++; each > 0 && n%each == 0 {
+					n++
+					if each > 0 && n%each == 0 {
 						e.Install(s)
 					}
 					if _, err := e.View().Decide(b.Context(), src.Entrypoint, load.request(load.next()), time.UnixMilli(1)); err != nil {

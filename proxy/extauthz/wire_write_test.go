@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"bytes"
 	"testing"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -64,7 +65,7 @@ func sameWriting(t *testing.T, s *Server, raw []byte) (written int) {
 		if found {
 			want = footprint.AppendValue([]byte("before"), v)
 		}
-		if string(got) != string(want) {
+		if !bytes.Equal(got, want) {
 			t.Fatalf("%x: %v: got %q, want %q", raw, path, got, want)
 		}
 	}
