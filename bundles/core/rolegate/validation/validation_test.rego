@@ -168,7 +168,7 @@ test_bad_level if {
 
 odd_windows := array.concat(
 	[7, null, {}, [7], [[1]], [[1, 2, 3]], [[2, 1]], [[1, 1]]],
-	[[["1", "2"]], [[1.5, 2]], [[1, null]], [{"0": 1, "1": 2}]],
+	[[["1", "2"]], [[1.5, 2]], [[1, null]], [[1, "2"]], [[1, 2.5]], [[null, 2]], [{"0": 1, "1": 2}]],
 )
 
 test_bad_window_of_a_role if {
@@ -353,6 +353,41 @@ test_bad_shape_alone if {
 	}
 	problems([put("/roles/ops/forbid", {"us*r": {"read": {".": true}}})]) == set()
 	problems([put("/roles/ops/visibility", "ALL"), put("/roles/ops/include", {})]) == set()
+}
+
+test_bad_shape_of_rules_alone if {
+	every patch in [
+		put("/tenants/acme/base_roles", {"x": "gone"}),
+		put("/tenants/acme/base_roles", [7]),
+		put("/tenants/acme/policy", {"signup_roles": {"x": "gone"}}),
+		put("/tenants/acme/policy", {"signup_roles": [7]}),
+		put("/tenants/acme/implicit", [[{"role": "gone"}]]),
+		put("/tenants/acme/implicit", {"conn:okta": {"x": {"role": "gone"}}}),
+		put("/tenants/acme/implicit", {"conn:okta": [{"role": 7}]}),
+		put("/tenants/acme/conditional_roles", [{"op": "xor"}]),
+		put("/tenants/acme/conditional_roles", 7),
+	] {
+		problems([patch]) == {"bad_shape:acme"}
+	}
+	problems([put("/tenants/acme/policy", {"other_roles": ["gone"]})]) == set()
+}
+
+test_bad_shape_of_the_tree if {
+	every tree in [7, [], null, "acme"] {
+		found := problems([put("/tenants", tree)])
+		not "missing_root" in found
+		{"bad_shape:tenants", "unknown_owner:acme.own"} & found == {"bad_shape:tenants", "unknown_owner:acme.own"}
+		member_problems([put("/tenants", tree)]) == {"member_unknown_tenant:acme"}
+	}
+}
+
+test_bad_shape_of_a_list_of_entries if {
+	roles := problems([put("/roles", [{"owner": "nowhere", "level": -1}])])
+	"bad_shape:roles" in roles
+	{code | some text in roles; code := split(text, ":")[0]} & {"unknown_owner", "bad_level"} == set()
+	tenants := problems([put("/tenants", [{"base_roles": ["gone"]}])])
+	"bad_shape:tenants" in tenants
+	{code | some text in tenants; code := split(text, ":")[0]} & {"rule_unknown_role"} == set()
 }
 
 test_bad_shape_of_a_revocation_that_is_an_object if {
