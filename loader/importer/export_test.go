@@ -1,7 +1,10 @@
 package importer_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,8 +12,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/rolegate/rolegate/loader/importer"
+	"github.com/rolegate/rolegate/policy"
 )
 
 // Each vendor's export shows every feature that is read, as files that the pages of
@@ -75,4 +80,68 @@ func exported(t *testing.T, folder string) []importer.File {
 		out = append(out, f)
 	}
 	return out
+}
+
+// The order of files and of pages is nobody's promise: any gives the same bundle.
+func TestOrderDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	folders, err := filepath.Glob("testdata/*/export")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		vendor := filepath.Base(filepath.Dir(folder))
+		t.Run(vendor, func(t *testing.T) {
+			t.Parallel()
+			files := exported(t, folder)
+			cfg := importer.Config{Vendor: vendor, Dir: filepath.Join(t.TempDir(), "bundle"), Files: files}
+			want := told(t, cfg)
+			slices.Reverse(files)
+			cfg.Dir = filepath.Join(t.TempDir(), "bundle")
+			if diff := cmp.Diff(want, told(t, cfg)); diff != "" {
+				t.Errorf("files in reverse (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Wherever a file of an export is cut off, nothing is imported, and the place is said.
+func TestCutAnywhere(t *testing.T) {
+	t.Parallel()
+	folders, err := filepath.Glob("testdata/*/export")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		vendor := filepath.Base(filepath.Dir(folder))
+		t.Run(vendor, func(t *testing.T) {
+			t.Parallel()
+			files := exported(t, folder)
+			rapid.Check(t, func(rt *rapid.T) {
+				which := rapid.IntRange(0, len(files)-1).Draw(rt, "file")
+				in, err := files[which].Open()
+				if err != nil {
+					rt.Fatal(err)
+				}
+				defer in.Close()
+				text, err := io.ReadAll(in)
+				if err != nil {
+					rt.Fatal(err)
+				}
+				whole := len(bytes.TrimRight(text, "\n"))
+				cut := rapid.IntRange(1, whole-1).Draw(rt, "bytes")
+				some := slices.Clone(files)
+				some[which].Open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text[:cut])), nil }
+				dir := filepath.Join(t.TempDir(), "bundle")
+				_, err = importer.Run(t.Context(), importer.Config{Vendor: vendor, Dir: dir, Files: some})
+				problems, ok := errors.AsType[policy.Problems](err)
+				if !ok || !slices.ContainsFunc(problems, func(p policy.Problem) bool { return p.File == files[which].Name && p.Line > 0 }) {
+					rt.Errorf("%s cut at byte %d: got error %v, want one in the file", files[which].Name, cut, err)
+				}
+				if _, err := os.Stat(dir); !os.IsNotExist(err) {
+					rt.Errorf("%s cut at byte %d: a bundle is there", files[which].Name, cut)
+				}
+			})
+		})
+	}
 }

@@ -14,8 +14,8 @@ import (
 
 // forgerock reads the managed objects of ForgeRock IDM, as queries answer them: roles,
 // users with their roles, and assignments. One import is one deployment or realm,
-// which becomes one node: that of the realm in the collection managed/alpha_role, else
-// "idm". Access tokens name it by its realm, which becomes an alias.
+// which becomes one node: that of the realm in the collection managed/alpha_role, or
+// that the files are said to be of (roles:alpha=FILE), else "idm". Access tokens name it by its realm, which becomes an alias.
 func forgerock(b *Builder) Vendor {
 	f := &forgerockImport{
 		b: b, pages: newPageBook(b), node: "idm", roles: map[string]*forgerockRole{}, keys: map[string]string{},
@@ -23,7 +23,7 @@ func forgerock(b *Builder) Vendor {
 	}
 	return Vendor{
 		Name: "forgerock", Lists: []string{"result"}, Authority: "bundle",
-		Kinds: f.pages.counting([]Kind{
+		Kinds: f.counted([]Kind{
 			{Name: "users", Is: hasAll("_id", "userName"), Read: f.user},
 			{Name: "assignments", Is: hasAll("_id", "name", "mapping"), Read: f.assignment},
 			{Name: "roles", Is: hasAll("_id", "name"), Read: f.role},
@@ -173,14 +173,33 @@ func (f *forgerockImport) reference(o *Object, sort string) (id string, ok bool)
 		o.Fault("_ref", CodeField, "_ref %q: want a managed %s, managed/%s/… or managed/REALM_%s/…", ref, sort, sort, sort)
 		return "", false
 	}
+	return id, f.ofRealm(o, "_ref", prefix)
+}
+
+// ofRealm holds the realm that a record says against that of the others.
+func (f *forgerockImport) ofRealm(o *Object, field, prefix string) bool {
 	switch {
 	case f.collection == Place{}:
-		f.prefix, f.collection = prefix, o.At("_ref")
+		f.prefix, f.collection = prefix, o.At(field)
 	case f.prefix != prefix:
-		o.Fault("_ref", CodeField, "_ref %q is of another realm than the reference at %s: import one realm at a time", ref, f.collection)
-		return "", false
+		o.Fault(field, CodeField, "of realm %q, but %s is of %q: import one realm at a time", strings.TrimSuffix(prefix, "_"), f.collection, strings.TrimSuffix(f.prefix, "_"))
+		return false
 	}
-	return id, true
+	return true
+}
+
+// counted is [pageBook.counting], and holds the realm that a file is said to be of
+// against the others.
+func (f *forgerockImport) counted(kinds []Kind) []Kind {
+	for i, k := range kinds {
+		kinds[i].Read = func(o *Object) {
+			if of := o.Of(); of != "" {
+				f.ofRealm(o, "", of+"_")
+			}
+			k.Read(o)
+		}
+	}
+	return f.pages.counting(kinds)
 }
 
 func (f *forgerockImport) assignment(o *Object) {

@@ -192,9 +192,17 @@ func (w *waltidImport) finish() {
 
 func (w *waltidImport) account(o *Object) {
 	w.b.Count.Members.Read++
-	m := Member{ID: o.Need("_id"), Kind: "user", Email: o.Text("email"), Grants: w.grants(o), From: "accounts", At: o.At("")}
-	o.Known("name", "organization", "organizations", "createdAt", "created", "token", "tokens", "enabled")
+	m := Member{ID: o.Need("_id"), Kind: "user", Email: o.Text("email"), Grants: w.grants(o), From: "accounts", Extra: disabled(o), At: o.At("")}
+	o.Known("name", "organization", "organizations", "createdAt", "created", "token", "tokens")
 	w.b.Member(m)
+}
+
+// disabled notes an account or key that may not be used.
+func disabled(o *Object) map[string]string {
+	if !o.Has("enabled") || o.Flag("enabled") {
+		return nil
+	}
+	return map[string]string{"disabled": "true"}
 }
 
 // grants are the roles that an account or key is listed with.
@@ -212,7 +220,7 @@ func (w *waltidImport) grants(o *Object) []Grant {
 func (w *waltidImport) apikey(o *Object) {
 	w.b.Count.Members.Read++
 	id := w.path(o, "_id")
-	m := Member{ID: id, Kind: "api_key", Grants: w.grants(o), From: "apikeys", At: o.At("")}
+	m := Member{ID: id, Kind: "api_key", Grants: w.grants(o), From: "apikeys", Extra: disabled(o), At: o.At("")}
 	parent, _ := splitLast(id)
 	switch {
 	case parent != "":
@@ -229,9 +237,11 @@ func (w *waltidImport) apikey(o *Object) {
 			o.Fault("sha256", CodeDuplicate, "%q and %q have one sha256", before, id)
 		}
 		w.sums[sum] = id
-		w.b.APIKey(sum, APIKey{ID: id, Kind: "api_key", Tenant: parent, Expires: expires})
+		if m.Extra == nil {
+			w.b.APIKey(sum, APIKey{ID: id, Kind: "api_key", Tenant: parent, Expires: expires})
+		}
 	}
-	o.Known("name", "description", "createdAt", "created", "enabled")
+	o.Known("name", "description", "createdAt", "created")
 	if id != "" {
 		w.b.Member(m)
 	}
@@ -272,6 +282,14 @@ func (w *waltidImport) place(id string, parts []Member) []Member {
 	var out []Member
 	email, kind := "", parts[0].Kind
 	for _, part := range parts {
+		if part.Extra != nil {
+			w.b.Warn(part.At, CodeUnmapped, id, "", "%q is disabled, and left out", id)
+			w.b.Count.Members.LeftOut++
+			for _, other := range parts {
+				w.b.Count.Grants.LeftOut += len(other.Grants)
+			}
+			return nil
+		}
 		email = cmp.Or(email, part.Email)
 		if part.Kind != kind {
 			w.b.Fault(part.At, CodeField, id, "", "%q is an account in one record and an API key in another", id)
