@@ -33,32 +33,41 @@ func (m *meter) progress(at importer.Progress) {
 		return
 	}
 	m.told = now
-	took := now.Sub(m.began)
-	rate := float64(at.Bytes) / took.Seconds()
-	left := time.Duration(0)
-	if at.Total > at.Bytes && rate > 0 {
-		left = time.Duration(float64(at.Total-at.Bytes) / rate * float64(time.Second)).Round(time.Second)
-	}
 	if m.json {
 		_ = json.NewEncoder(m.out).Encode(map[string]any{
-			"bytes": at.Bytes, "total_bytes": at.Total, "records": at.Records, "writing": at.Writing,
-			"bytes_per_second": int64(rate), "seconds_left": int64(left.Seconds()), "peak_memory_bytes": m.peak,
+			"phase": at.Phase, "bytes": at.Bytes, "total_bytes": at.Total, "records": at.Records, "principals": at.Principals,
+			"bytes_per_second": int64(m.rate(at, now)), "seconds_left": int64(m.left(at, now).Seconds()), "peak_memory_bytes": m.peak,
 		})
 		return
 	}
-	doing := "reading"
-	if at.Writing {
-		doing = "writing"
-	}
-	fmt.Fprintf(m.out, "%s: %s", doing, megabytes(at.Bytes))
-	if at.Total > 0 {
-		fmt.Fprintf(m.out, " of %s", megabytes(at.Total))
-	}
-	fmt.Fprintf(m.out, ", %d records, %s/s", at.Records, megabytes(int64(rate)))
-	if left > 0 {
-		fmt.Fprintf(m.out, ", %s left", left)
+	fmt.Fprintf(m.out, "%s: ", at.Phase)
+	if at.Phase != importer.Reading {
+		fmt.Fprintf(m.out, "%d members", at.Principals)
+	} else {
+		fmt.Fprint(m.out, megabytes(at.Bytes))
+		if at.Total > 0 {
+			fmt.Fprintf(m.out, " of %s", megabytes(at.Total))
+		}
+		fmt.Fprintf(m.out, ", %d records, %s/s", at.Records, megabytes(int64(m.rate(at, now))))
+		if left := m.left(at, now); left > 0 {
+			fmt.Fprintf(m.out, ", %s left to read", left)
+		}
 	}
 	fmt.Fprintf(m.out, ", %s of memory\n", megabytes(int64(m.peak)))
+}
+
+// rate is in bytes per second.
+func (m *meter) rate(at importer.Progress, now time.Time) float64 {
+	return float64(at.Bytes) / now.Sub(m.began).Seconds()
+}
+
+// left is how long the reading will go on as it did; 0 when nobody knows.
+func (m *meter) left(at importer.Progress, now time.Time) time.Duration {
+	rate := m.rate(at, now)
+	if at.Phase != importer.Reading || at.Total <= at.Bytes || rate <= 0 {
+		return 0
+	}
+	return time.Duration(float64(at.Total-at.Bytes) / rate * float64(time.Second)).Round(time.Second)
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,9 +74,7 @@ func (tr trip) run(t *testing.T) {
 	people, key := tr.identity(t)
 	for _, q := range tr.Questions {
 		claims := tokens{"iss": tr.Issuer, "aud": "app", "exp": 4102444800}
-		for name, v := range tr.Tokens[q.Who] {
-			claims[name] = v
-		}
+		maps.Copy(claims, tr.Tokens[q.Who])
 		if len(tr.Tokens[q.Who]) == 0 {
 			t.Errorf("no token %q", q.Who)
 		}

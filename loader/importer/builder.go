@@ -82,7 +82,7 @@ type Tenant struct {
 	Override    bool // of the default roles below
 	SignupRoles []string
 	FirstRoles  []string // first_user_roles
-	IdPRoles    []string // idp_default_roles
+	IDPRoles    []string // idp_default_roles
 	Implicit    map[string][]Rule
 	Conditional map[string]any // role → condition, as data.rbac has it
 

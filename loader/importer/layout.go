@@ -52,6 +52,9 @@ func compact(v any) ([]byte, error) {
 		b.WriteByte('}')
 		return b.Bytes(), nil
 	}
+	if text, ok := v.(string); ok && plain(text) {
+		return append(append([]byte{'"'}, text...), '"'), nil
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -59,6 +62,16 @@ func compact(v any) ([]byte, error) {
 		return nil, err
 	}
 	return spaced(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+}
+
+// plain says whether a string is written in JSON as it is, as nearly all are.
+func plain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // spaced puts a blank behind each colon and comma, as people write them.

@@ -49,7 +49,8 @@ func (ps *problems) add(at Place, warning bool, code, subject, hint, message str
 	if !warning {
 		ps.faults++
 	}
-	if ps.count[code]++; ps.count[code] > mostOfACode {
+	ps.count[code]++
+	if ps.count[code] > mostOfACode {
 		return
 	}
 	ps.kept = append(ps.kept, policy.Problem{

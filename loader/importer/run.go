@@ -29,7 +29,7 @@ type Config struct {
 // File is one file of an export.
 type File struct {
 	Name string // as the user knows it
-	Kind string // of all its records; "": each is recognised
+	Kind string // of all its records; "": each is told by its fields
 	Of   string // whom they are of, where they do not say it: a tenant; mostly ""
 	Open func() (io.ReadCloser, error)
 	Size int64 // 0: not known
@@ -37,10 +37,21 @@ type File struct {
 
 // Progress is how far an import is.
 type Progress struct {
-	Bytes, Total int64 // Total 0: not known
-	Records      int
-	Writing      bool // all is read
+	Bytes, Total int64 // read; Total 0: not known
+	Records      int   // read
+	Phase        Phase
+	Principals   int // that the phase has done
 }
+
+// Phase is what an import does.
+type Phase string
+
+// The phases, in their order.
+const (
+	Reading Phase = "reading"
+	Sorting Phase = "sorting" // what was said of members, by member
+	Writing Phase = "writing" // members, by node
+)
 
 // Result is what an import did.
 type Result struct {
@@ -91,7 +102,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	i := &run{cfg: cfg, b: b, v: v, target: t, pages: map[string]*pages{}}
+	i := &run{cfg: cfg, b: b, v: v, target: t, pages: map[string]*pages{}, done: Progress{Phase: Reading}}
 	result, err := i.run(ctx)
 	return result, errors.Join(err, t.discard())
 }
@@ -140,14 +151,14 @@ func (i *run) steps(ctx context.Context, parts, placed *spool.Sorter) (Result, e
 		issuer.Authority = cmp.Or(issuer.Authority, i.v.Authority)
 		i.b.Issuer(iss, issuer)
 	}
+	i.done.Phase = Sorting
 	if err := i.b.place(i.v, parts, placed, i.beat(ctx)); err != nil {
 		return Result{}, err
 	}
 	if err := i.faults(); err != nil {
 		return Result{}, err
 	}
-	i.done.Writing = true
-	i.report()
+	i.done.Phase = Writing
 	revision, size, err := i.target.write(ctx, i, placed)
 	if err != nil {
 		return Result{}, err
@@ -177,9 +188,11 @@ func (i *run) faults() error {
 func (i *run) beat(ctx context.Context) func() error {
 	count := 0
 	return func() error {
-		if count++; count%reportEvery != 0 {
+		count++
+		if count%reportEvery != 0 {
 			return nil
 		}
+		i.done.Principals = count
 		i.report()
 		return ctx.Err()
 	}

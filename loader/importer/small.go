@@ -105,7 +105,7 @@ func (t *Tenant) data() ordered {
 	policy.add("override", true, t.Override)
 	policy.add("signup_roles", sortedSet(t.SignupRoles), len(t.SignupRoles) > 0)
 	policy.add("first_user_roles", sortedSet(t.FirstRoles), len(t.FirstRoles) > 0)
-	policy.add("idp_default_roles", sortedSet(t.IdPRoles), len(t.IdPRoles) > 0)
+	policy.add("idp_default_roles", sortedSet(t.IDPRoles), len(t.IDPRoles) > 0)
 	o.add("policy", policy, len(policy) > 0)
 	implicit := map[string]any{}
 	for fact, rules := range t.Implicit {

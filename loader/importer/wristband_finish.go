@@ -189,7 +189,7 @@ func (w *wristbandImport) finishPolicies() {
 			w.b.Fault(p.at, CodeField, owner, "give the file of the role assignment policy override toggles as override_toggles=FILE", "a role assignment policy of tenant %q, and nothing that says whether it overrides the application's", owner)
 		}
 		t := w.b.Tenant(node)
-		t.SignupRoles, t.IdPRoles = w.roleIDs(p.signup, p.at, owner), w.roleIDs(p.idp, p.at, owner)
+		t.SignupRoles, t.IDPRoles = w.roleIDs(p.signup, p.at, owner), w.roleIDs(p.idp, p.at, owner)
 	}
 	for _, owner := range slices.Sorted(maps.Keys(w.toggles)) {
 		node, ok := w.tenants[owner]

@@ -198,11 +198,11 @@ func (r *Reader) member() (item Item, done bool, err error) {
 	if c, err = r.inside("an object"); err != nil {
 		return Item{}, false, err
 	}
-	if plain, err := strconv.Unquote(name); c != '[' || err != nil || !slices.Contains(r.lists, plain) {
+	plain, err := strconv.Unquote(name)
+	if c != '[' || err != nil || !slices.Contains(r.lists, plain) {
 		return Item{}, false, r.value()
-	} else {
-		r.page.Page, r.page.List = true, plain
 	}
+	r.page.Page, r.page.List = true, plain
 	err = r.take()
 	r.sink = nil
 	r.opened, r.first, r.at = r.line, true, recordList
