@@ -40,7 +40,7 @@ fmt: .tools/.golangci-lint-$(GOLANGCI_LINT) ## Format Go and Rego
 
 rego: ## Check format, types and tests of the Rego that ships, with stock OPA
 	$(TOOL) opa fmt --fail --diff bundles
-	$(TOOL) opa check --strict bundles/core && $(TOOL) opa test bundles/core
+	$(TOOL) opa check --strict bundles/core && $(TOOL) opa test --timeout 60s bundles/core
 
 fuzz: ## Run every fuzz test for TIME=30s
 	@grep -ro --include='*_test.go' --exclude-dir=.tools '^func Fuzz[[:alnum:]_]*' . | sed 's|/[^/]*:func | |' | while read -r pkg name; do \
