@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rolegate/rolegate/loader/importer/filter"
+	"github.com/rolegate/rolegate/loader/importer/interval"
 	"github.com/rolegate/rolegate/loader/rbac"
 )
 
@@ -138,12 +139,12 @@ func (f *forgerockImport) windows(o *Object) []Window {
 		if text == "" {
 			continue
 		}
-		w, err := interval(text)
+		from, until, err := interval.Parse(text)
 		if err != nil {
 			c.Fault("duration", rbac.CodeWindow, "duration %q: %v", text, err)
 			continue
 		}
-		out = append(out, w)
+		out = append(out, Window{from, until})
 	}
 	slices.SortFunc(out, func(a, b Window) int { return slices.Compare(a[:], b[:]) })
 	return out

@@ -1,4 +1,13 @@
-package importer
+// Package interval reads intervals of ISO 8601 as ForgeRock IDM keeps them in temporal
+// constraints: a start and an end, or either of them and a period.
+//
+//	2026-01-01T00:00:00.000Z/2026-07-01T00:00:00.000Z
+//	2026-01-01T00:00+01:00/P6M
+//	P1DT12H/2026-07-01T00:00:00-0500
+//
+// Times have a zone: without one they mean another instant on every server. Periods go
+// by the calendar of the time's own zone.
+package interval
 
 import (
 	"errors"
@@ -8,16 +17,14 @@ import (
 	"time"
 )
 
-// interval reads an interval of ISO 8601 as IDM keeps it: a start and an end, or
-// either of them and a period. Times have a zone: without one they mean another
-// instant on every server.
-func interval(text string) (Window, error) {
+// Parse reads an interval and answers its first instant, and the first one behind it,
+// in milliseconds since 1970. An instant between two milliseconds is the earlier one.
+func Parse(text string) (from, until int64, err error) {
 	first, second, ok := strings.Cut(text, "/")
 	if !ok {
-		return Window{}, errors.New("want a start and an end with a slash between them, as 2026-01-01T00:00:00Z/2026-07-01T00:00:00Z")
+		return 0, 0, errors.New("want a start and an end with a slash between them, as 2026-01-01T00:00:00Z/2026-07-01T00:00:00Z")
 	}
 	var start, end time.Time
-	var err error
 	switch {
 	case strings.HasPrefix(first, "P"):
 		if end, err = instant(second); err == nil {
@@ -33,13 +40,12 @@ func interval(text string) (Window, error) {
 		}
 	}
 	if err != nil {
-		return Window{}, err
+		return 0, 0, err
 	}
-	w := Window{start.UnixMilli(), end.UnixMilli()}
-	if w[0] >= w[1] {
-		return Window{}, errors.New("it ends when it starts, or before")
+	if from, until = start.UnixMilli(), end.UnixMilli(); from >= until {
+		return 0, 0, errors.New("it ends when it starts, or before")
 	}
-	return w, nil
+	return from, until, nil
 }
 
 // instant reads a time with its zone.
