@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/rolegate/rolegate/internal/lab/envoy"
@@ -172,6 +173,20 @@ func (b *bed) startEnvoy(ctx context.Context) error {
 	}
 	b.envoy, err = envoy.Start(context.WithoutCancel(ctx), cfg, dir)
 	return err
+}
+
+// stop ends a rolegate as an orchestrator does. Its own limits are longer than what
+// [sidecar.Sidecar] waits: two seconds to be forgotten, ten for what is under way.
+func (b *bed) stop(gate *sidecar.Sidecar) error {
+	if err := gate.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-gate.Done():
+		return gate.Stop() // how it ended
+	case <-time.After(patience):
+		return fmt.Errorf("rolegate did not end within %s", patience)
+	}
 }
 
 // close ends everything.

@@ -71,7 +71,7 @@ func crash(ctx context.Context, c *campaign, _ *rand.Rand) error {
 
 // term ends it as an orchestrator does, and starts it afterwards.
 func term(ctx context.Context, c *campaign, _ *rand.Rand) error {
-	if err := c.bed.gate.Stop(); err != nil {
+	if err := c.bed.stop(c.bed.gate); err != nil {
 		return err
 	}
 	if err := c.bed.start(ctx); err != nil {
@@ -89,7 +89,7 @@ func takeover(ctx context.Context, c *campaign, _ *rand.Rand) error {
 	if err := c.bed.back(ctx); err != nil {
 		return err
 	}
-	return old.Stop()
+	return c.bed.stop(old)
 }
 
 // hang stops it without ending it.
