@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -144,4 +145,75 @@ func TestCutAnywhere(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whatever stands where something else is expected, an import ends and says so. A file
+// that ends at once makes each run a fault, so that none waits for a bundle's check.
+func TestOddValues(t *testing.T) {
+	t.Parallel()
+	folders, err := filepath.Glob("testdata/*/export")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		vendor := filepath.Base(filepath.Dir(folder))
+		t.Run(vendor, func(t *testing.T) {
+			t.Parallel()
+			files := exported(t, folder)
+			texts := make([][]byte, len(files))
+			for i, f := range files {
+				in, err := f.Open()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if texts[i], err = io.ReadAll(in); err != nil {
+					t.Fatal(err)
+				}
+				if err := in.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			rapid.Check(t, func(rt *rapid.T) {
+				which := rapid.IntRange(0, len(files)-1).Draw(rt, "file")
+				var doc any
+				if err := json.Unmarshal(texts[which], &doc); err != nil {
+					rt.Fatal(err)
+				}
+				text, err := json.Marshal(spoiled(rt, doc))
+				if err != nil {
+					rt.Fatal(err)
+				}
+				some := append(slices.Clone(files), importer.File{Name: "short.json", Open: func() (io.ReadCloser, error) {
+					return io.NopCloser(strings.NewReader("{")), nil
+				}})
+				some[which].Open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
+				cfg := importer.Config{Vendor: vendor, Dir: filepath.Join(t.TempDir(), "bundle"), Files: some, LeaveOut: rapid.Bool().Draw(rt, "leave_out")}
+				_, err = importer.Run(t.Context(), cfg)
+				if _, ok := errors.AsType[policy.Problems](err); !ok {
+					rt.Errorf("%s as %s: got error %v, want problems", files[which].Name, text, err)
+				}
+			})
+		})
+	}
+}
+
+// spoiled replaces one value somewhere in a document.
+func spoiled(t *rapid.T, v any) any {
+	odd := []any{nil, true, 7.5, -1.0, "", "\x00", "a.b/c|d", []any{}, []any{1.0, "x", nil}, map[string]any{}, map[string]any{"id": 1.0}}
+	deeper := rapid.IntRange(0, 5).Draw(t, "deeper") > 0
+	switch v := v.(type) {
+	case []any:
+		if deeper && len(v) > 0 {
+			at := rapid.IntRange(0, len(v)-1).Draw(t, "element")
+			v[at] = spoiled(t, v[at])
+			return v
+		}
+	case map[string]any:
+		if deeper && len(v) > 0 {
+			name := rapid.SampledFrom(slices.Sorted(maps.Keys(v))).Draw(t, "field")
+			v[name] = spoiled(t, v[name])
+			return v
+		}
+	}
+	return rapid.SampledFrom(odd).Draw(t, "value")
 }
