@@ -30,6 +30,9 @@ const (
 	exports   = "../../../loader/importer/testdata"
 	issuerURL = "https://idp.example"
 	audience  = "shop"
+
+	// patience is for a busy machine: what is asked here is what is said, not how soon.
+	patience = time.Minute
 )
 
 // world is a file requests.json: what is asked once the export beside it is imported.
@@ -105,7 +108,7 @@ func build(t *testing.T, vendor string, w world) *stand {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, err := policy.NewEngine(policy.Config{})
+	engine, err := policy.NewEngine(policy.Config{Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +120,7 @@ func build(t *testing.T, vendor string, w world) *stand {
 		t.Fatal(err)
 	}
 	clock := func() time.Time { return s.now }
-	if s.gate, err = proxy.New(proxy.Config{}, engine, s.identity(t, w), nil, nil, clock, zaptest.NewLogger(t)); err != nil {
+	if s.gate, err = proxy.New(proxy.Config{MaxTime: patience}, engine, s.identity(t, w), nil, nil, clock, zaptest.NewLogger(t)); err != nil {
 		t.Fatal(err)
 	}
 	return s
