@@ -122,15 +122,13 @@ func (p *program) importFiles(ctx context.Context, r importRequest, cfg importer
 
 // showImport prints the summary, and to stderr what is wrong.
 func (p *program) showImport(r importRequest, result importer.Result, faults policy.Problems) error {
-	beside := *p
-	beside.stdout = p.stderr
 	most := mostProblems
 	if r.verbose {
 		most = len(faults) + len(result.Warnings)
 	}
 	for i, problem := range slices.Concat(faults, result.Warnings) {
 		if i < most {
-			beside.showProblem("", problem)
+			p.showImportProblem(problem)
 		}
 	}
 	if more := len(faults) + len(result.Warnings) - most; more > 0 {
@@ -151,6 +149,23 @@ func (p *program) showImport(r importRequest, result importer.Result, faults pol
 	}
 	_, err := fmt.Fprintf(p.stdout, "wrote %s (revision %s), %s\n", r.dir, result.Revision, count(len(result.Warnings), "warning"))
 	return err
+}
+
+// showImportProblem says where a problem is, and does not print the line: exports hold
+// secrets.
+func (p *program) showImportProblem(problem policy.Problem) {
+	paint := p.paint(p.stderr)
+	word := paint.red("error:")
+	if problem.Warning {
+		word = paint.yellow("warning:")
+	}
+	fmt.Fprintf(p.stderr, "%s %s: %s\n", word, problem.Code, problem.Message)
+	if problem.File != "" {
+		fmt.Fprintf(p.stderr, "  ╭─ %s:%d:%d\n", problem.File, problem.Line, problem.Column)
+	}
+	if problem.Hint != "" {
+		fmt.Fprintf(p.stderr, "  = help: %s\n", problem.Hint)
+	}
 }
 
 func (p *program) showUnknown(r importRequest, unknown []importer.Unknown) {

@@ -39,7 +39,10 @@ type target struct {
 
 // newTarget refuses a folder in which anything would be lost.
 func newTarget(dir string) (*target, error) {
-	dir = filepath.Clean(dir)
+	dir, err := wherever(dir)
+	if err != nil {
+		return nil, err
+	}
 	there, err := replaceable(dir)
 	if err != nil {
 		return nil, err
@@ -53,6 +56,20 @@ func newTarget(dir string) (*target, error) {
 		return nil, errors.Join(err, t.discard())
 	}
 	return t, nil
+}
+
+// wherever is the folder that a name means in the end: it will be renamed, and a link
+// to it, or a name as ".", would be in the way.
+func wherever(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	end, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return dir, nil
+	}
+	return end, err
 }
 
 func (t *target) bundle() string { return filepath.Join(t.temp, "bundle") }
