@@ -176,12 +176,12 @@ func (b *Builder) CheckStatements() {
 			switch {
 			case s.Resource == "*" || b.PermissionOf(s.Resource, s.Action) != nil:
 				return false
-			case s.Action == "*" && len(b.catalog[s.Resource]) > 0:
+			case s.Action == "*" && b.HasResource(s.Resource):
 				return false
 			}
 			known := slices.Sorted(maps.Keys(b.catalog))
 			near := rbac.DidYouMean(s.Resource, known)
-			if len(b.catalog[s.Resource]) > 0 {
+			if b.HasResource(s.Resource) {
 				near = rbac.DidYouMean(s.Action, b.Actions(s.Resource))
 			}
 			at, ok := r.Said[s]
@@ -254,16 +254,25 @@ func (b *Builder) Catalog() {
 	}
 }
 
+// Resource declares a resource, if none of its permissions does: its actions may only
+// be named as "*".
+func (b *Builder) Resource(resource string) {
+	b.Catalog()
+	if b.catalog[resource] == nil {
+		b.catalog[resource] = map[string]*Permission{}
+	}
+}
+
+// HasResource says whether a resource is declared.
+func (b *Builder) HasResource(resource string) bool { return b.catalog[resource] != nil }
+
 // Permission declares one. A second one of the same name is a fault.
 func (b *Builder) Permission(resource, action string, p Permission) {
-	b.Catalog()
+	b.Resource(resource)
 	if before, ok := b.catalog[resource][action]; ok {
 		name := Notation(resource, action)
 		b.Fault(p.At, CodeDuplicate, name, fmt.Sprintf("the first one is at %s", before.At), "permission %q is declared twice", name)
 		return
-	}
-	if b.catalog[resource] == nil {
-		b.catalog[resource] = map[string]*Permission{}
 	}
 	b.catalog[resource][action] = &p
 	b.Count.Permissions.Mapped++

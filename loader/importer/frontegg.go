@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -78,6 +79,7 @@ func frontegg(b *Builder) Vendor {
 			{"users", func(o *Object) bool {
 				return o.Has("email") && (o.Has("tenantId") || o.Has("tenantIds") || o.Has("tenants"))
 			}, f.user},
+			{"groups", func(o *Object) bool { return o.Has("users") && (o.Has("roles") || o.Has("roleIds")) && !o.Has("key") }, f.group},
 			{"roles", func(o *Object) bool {
 				return o.Has("key") && (o.Has("level") || o.Has("firstUserRole") || o.Has("isDefault"))
 			}, f.role},
@@ -216,47 +218,105 @@ func (f *fronteggImport) account(o *Object) {
 }
 
 func (f *fronteggImport) user(o *Object) {
-	o.Known("name", "profilePictureUrl", "verified", "mfaEnrolled", "mfaBypass", "phoneNumber", "provider", "createdAt", "lastLogin", "activatedForTenant", "isLocked",
+	o.Known("name", "profilePictureUrl", "verified", "mfaEnrolled", "mfaBypass", "phoneNumber", "provider", "createdAt", "lastLogin", "activatedForTenant",
 		"metadata", "vendorMetadata", "externalId", "sub", "managedBy", "permissions", "invisible", "superUser", "subAccountAccessAllowed", "groups", "lastLoginIp")
 	f.b.Count.Members.Read++
-	id := o.Need("id")
 	email := o.Text("email")
-	base := Member{ID: id, Kind: "user", Email: email, From: "users", At: o.At("")}
-	grants := map[string][]Grant{}
-	var accounts []string
-	add := func(account string, at Place, roles []string) {
-		if account == "" {
-			return
-		}
-		f.mention(account, at)
-		if !slices.Contains(accounts, account) {
-			accounts = append(accounts, account)
-		}
-		for _, role := range roles {
-			f.b.Count.Grants.Read++
-			grants[account] = append(grants[account], Grant{Role: role})
-		}
+	u := fronteggUser{f: f, id: o.Need("id"), places: map[string]fronteggPlace{}}
+	for _, t := range o.Objects("tenants") {
+		t.Known("name")
+		u.in(t.Need("tenantId"), t, append(f.references(t, "roles"), f.references(t, "roleIds")...))
 	}
 	roles := append(f.references(o, "roles"), f.references(o, "roleIds")...)
 	account := f.accountOf(o)
-	add(account, o.At(""), roles)
-	for _, t := range o.Objects("tenants") {
-		t.Known("name", "temporaryExpirationDate", "isDisabled")
-		add(t.Need("tenantId"), t.At(""), append(f.references(t, "roles"), f.references(t, "roleIds")...))
-	}
+	u.in(account, nil, roles)
 	for _, other := range o.Texts("tenantIds") {
-		add(other, o.At("tenantIds"), nil)
+		u.in(other, nil, nil)
 	}
-	if account == "" && len(roles) > 0 {
-		o.Fault("", CodeField, "user %q has roles, and nothing says in which account", id)
+	locked := o.Flag("isLocked")
+	switch {
+	case account == "" && len(roles) > 0:
+		o.Fault("", CodeField, "user %q has roles, and nothing says in which account", u.id)
+	case locked:
+		o.Warn("isLocked", CodeUnmapped, "user %q is locked, and left out", u.id)
+	case len(u.places) == 0:
+		o.Warn("", CodeUnmapped, "user %q is left out: no account has it", u.id)
 	}
-	if len(accounts) == 0 {
+	out := locked || !slices.ContainsFunc(slices.Collect(maps.Values(u.places)), func(p fronteggPlace) bool { return !p.disabled })
+	if out {
 		f.b.Count.Members.LeftOut++
-		o.Warn("", CodeUnmapped, "user %q is left out: no account has it", id)
 	}
-	for _, account := range accounts {
-		m := base
-		m.Node, m.Grants = account, grants[account]
+	for _, account := range slices.Sorted(maps.Keys(u.places)) {
+		f.mention(account, o.At(""))
+		place := u.places[account]
+		m := Member{ID: u.id, Node: account, Kind: "user", Email: email, From: "users", At: o.At("")}
+		for _, role := range place.roles {
+			m.Grants = append(m.Grants, Grant{Role: role})
+		}
+		f.b.Count.Grants.Read += len(m.Grants)
+		switch { // it holds for what other files say of the user too
+		case locked || place.disabled:
+			m.Extra = map[string]string{fronteggOut: ""}
+		case place.until > 0:
+			m.Extra = map[string]string{fronteggUntil: strconv.FormatInt(place.until, 10)}
+		}
+		f.b.Member(m)
+	}
+}
+
+// fronteggUser is a user, and fronteggPlace what it is in one account.
+type fronteggUser struct {
+	f      *fronteggImport
+	id     string
+	places map[string]fronteggPlace
+}
+
+type fronteggPlace struct {
+	roles    []string
+	until    int64 // ms, of all its roles there; 0 is for ever
+	disabled bool
+}
+
+// What a user's record says for all parts of one account.
+const (
+	fronteggOut   = "out"
+	fronteggUntil = "until"
+)
+
+// in adds what is said of an account; said is the account's own entry, nil where there
+// is none.
+func (u *fronteggUser) in(account string, said *Object, roles []string) {
+	if account == "" {
+		return
+	}
+	place := u.places[account]
+	place.roles = append(place.roles, roles...)
+	if end, ok := said.Instant("temporaryExpirationDate"); ok {
+		place.until = max(end, 1)
+	}
+	if said.Flag("isDisabled") {
+		said.Warn("isDisabled", CodeUnmapped, "user %q is disabled in account %q, and left out there", u.id, account)
+		place.disabled = true
+	}
+	u.places[account] = place
+}
+
+// group gives its roles to its users: groups of users are flattened.
+func (f *fronteggImport) group(o *Object) {
+	o.Known("name", "description", "color", "metadata", "createdAt", "updatedAt", "managedBy")
+	account := f.accountOf(o)
+	id := o.Need("id")
+	if account == "" {
+		f.b.Fault(o.At(""), CodeField, "groups", "name the file groups:TENANT_ID=FILE", "nothing says which account this is of")
+		return
+	}
+	roles := append(f.references(o, "roles"), f.references(o, "roleIds")...)
+	for _, user := range f.references(o, "users") {
+		m := Member{ID: user, Node: account, Kind: "user", From: "group " + id, At: o.At("")}
+		for _, role := range roles {
+			f.b.Count.Grants.Read++
+			m.Grants = append(m.Grants, Grant{Role: role})
+		}
 		f.b.Member(m)
 	}
 }
@@ -552,7 +612,35 @@ func (f *fronteggImport) resolve(account, name string) (id string, ok bool) {
 	return name, r != nil && r.Owner == Root
 }
 
+// bounded drops everything that is said of a user in the accounts where it is disabled,
+// and bounds what it has where it is for some time only.
+func (f *fronteggImport) bounded(parts []Member) []Member {
+	out, until := map[string]bool{}, map[string]int64{}
+	for _, m := range parts {
+		if _, ok := m.Extra[fronteggOut]; ok {
+			out[m.Node] = true
+		}
+		if end, err := strconv.ParseInt(m.Extra[fronteggUntil], 10, 64); err == nil {
+			until[m.Node] = end
+		}
+	}
+	for _, m := range parts {
+		if end := until[m.Node]; end > 0 {
+			for i := range m.Grants {
+				m.Grants[i].Windows = []Window{{0, end}}
+			}
+		}
+	}
+	return slices.DeleteFunc(parts, func(m Member) bool {
+		if out[m.Node] {
+			f.b.Count.Grants.LeftOut += len(m.Grants)
+		}
+		return out[m.Node]
+	})
+}
+
 func (f *fronteggImport) place(_ string, parts []Member) []Member {
+	parts = f.bounded(parts)
 	for i := range parts {
 		m := &parts[i]
 		account := m.Node

@@ -2,6 +2,8 @@ package importer
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -135,6 +137,7 @@ func (s *stytchImport) projectPolicy(o *Object) {
 func (s *stytchImport) resource(o *Object) {
 	id := o.Need("resource_id")
 	description := o.Text("description")
+	s.b.Resource(id)
 	for _, action := range o.Texts("actions") {
 		if action == "*" {
 			continue // every action of the resource, not one of them
@@ -346,6 +349,7 @@ func (s *stytchImport) resolve(org, role string) (id string, ok bool) {
 
 func (s *stytchImport) finish() {
 	s.organizations()
+	s.ownResources()
 	s.b.CheckStatements()
 	s.defaults()
 	for _, r := range s.rules {
@@ -373,6 +377,25 @@ func (s *stytchImport) organizations() {
 		}
 		s.b.Tenant(Segment(id)).At = at
 		s.b.Count.Tenants.Read++
+	}
+}
+
+// ownResources declares those of Stytch's own resources that roles name and the policy
+// does not: it need not list them.
+func (s *stytchImport) ownResources() {
+	missing := map[string]bool{}
+	for _, id := range slices.Sorted(maps.Keys(s.b.roles)) {
+		for _, statement := range s.b.roles[id].Allow {
+			r := statement.Resource
+			if !strings.HasPrefix(r, stytchOwn) || !missing[r] && s.b.HasResource(r) {
+				continue
+			}
+			missing[r] = true
+			s.b.Resource(r)
+			if statement.Action != "*" && s.b.PermissionOf(r, statement.Action) == nil {
+				s.b.Permission(r, statement.Action, Permission{Managed: true, At: s.b.roles[id].At})
+			}
+		}
 	}
 }
 
