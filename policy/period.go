@@ -23,6 +23,19 @@ func (s *Subject) Current(now time.Time) bool {
 	return p.holds(now)
 }
 
+// Lapsed is the reason for which the claims of a verified subject do not hold now,
+// [ReasonTokenExpired] or [ReasonTokenNotYetValid]; "" when they do, or there are none.
+func (s *Subject) Lapsed(now time.Time) string {
+	if s.ID == "" || s.Error != "" || s.Current(now) {
+		return ""
+	}
+	p := periodOf(s.Claims)
+	if p.known && p.from.there && now.Before(p.from.at) && (!p.end.there || now.Before(p.end.at)) {
+		return ReasonTokenNotYetValid
+	}
+	return ReasonTokenExpired
+}
+
 // period is when claims hold. The zero value is never.
 type period struct {
 	known     bool // false: what stands there is no time

@@ -323,8 +323,18 @@ func (c *check) authenticate(ctx context.Context, view policy.View) policy.Subje
 		c.gate.log.Debug("bad credential", zap.String("decision", c.answer.ID), zap.Error(err))
 		return policy.Subject{Error: policy.ReasonBadCredential}
 	}
+	// The role library looks at the clock itself. Another policy may look at no more than
+	// who asks: what it is told is true now.
+	if c.entrypoint() != policy.DefaultEntrypoint {
+		if reason := subject.Lapsed(c.began); reason != "" {
+			return policy.Subject{Error: reason}
+		}
+	}
 	return subject
 }
+
+// entrypoint is what is asked.
+func (c *check) entrypoint() string { return cmp.Or(c.aside.Entrypoint, c.view.Entrypoint()) }
 
 // resolve names the question; params: with the parameters of the route.
 func (c *check) resolve(params bool) route.Match {
@@ -397,7 +407,7 @@ func (c *check) header(name string) (string, bool) {
 
 func (c *check) decide(ctx context.Context) {
 	c.doc = document{Document: policy.Document{Subject: c.answer.Subject, Route: c.answer.Route}, rest: c.in.Rest}
-	decision, err := c.view.Decide(ctx, cmp.Or(c.aside.Entrypoint, c.view.Entrypoint()), &c.doc, c.began)
+	decision, err := c.view.Decide(ctx, c.entrypoint(), &c.doc, c.began)
 	switch {
 	case c.doc.unread != nil:
 		// Decided without what the policy may have asked for.
