@@ -115,8 +115,12 @@ func (b *bed) sign() error {
 	stolen, err1 := thief.Sign(claims(always))
 	unsigned, err2 := idp.Unsigned(claims(always))
 	other, err3 := idp.Sign(map[string]any{"sub": member(always), "aud": "another", "exp": time.Now().Add(tokenLife).Unix()})
-	b.forged = []string{stolen, unsigned, other, "", "nonsense", b.tokens[always] + "A"}
-	return errors.Join(err1, err2, err3, b.put(b.keys, keys))
+	ended, err4 := idp.Sign(map[string]any{"sub": member(always), "aud": audience, "exp": time.Now().Add(-time.Hour).Unix()})
+	early, err5 := idp.Sign(map[string]any{
+		"sub": member(always), "aud": audience, "nbf": time.Now().Add(tokenLife).Unix(), "exp": time.Now().Add(2 * tokenLife).Unix(),
+	})
+	b.forged = []string{stolen, unsigned, other, ended, early, "", "nonsense", b.tokens[always] + "A"}
+	return errors.Join(err1, err2, err3, err4, err5, b.put(b.keys, keys))
 }
 
 // put writes a file beside the watched tree and renames it to where it belongs.
