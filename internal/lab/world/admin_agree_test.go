@@ -123,7 +123,7 @@ func administration() []request {
 func TestAdministrationAgrees(t *testing.T) {
 	t.Parallel()
 	l := shippedLibrary(t)
-	worlds := max(1, fromEnvironment(t, "ROLEGATE_QUESTIONS", 20_000)/100)
+	worlds := max(1, fromEnvironment(t, "ROLEGATE_QUESTIONS", ordinary())/100)
 	show := fromEnvironment(t, "ROLEGATE_DIFFERENCES", 5)
 	for seed := range uint64(worlds) {
 		w, g := world.New(seed), world.NewGenerator(seed)

@@ -22,7 +22,7 @@ import (
 // million), ROLEGATE_SEED where the worlds begin, ROLEGATE_DIFFERENCES how many differences are shown.
 func TestAgree(t *testing.T) {
 	t.Parallel()
-	questions := fromEnvironment(t, "ROLEGATE_QUESTIONS", 20_000)
+	questions := fromEnvironment(t, "ROLEGATE_QUESTIONS", ordinary())
 	first := fromEnvironment(t, "ROLEGATE_SEED", 1)
 	show := fromEnvironment(t, "ROLEGATE_DIFFERENCES", 5)
 
@@ -55,6 +55,15 @@ func TestAgree(t *testing.T) {
 		t.Errorf("%6d × %s", found.seen[kind], kind)
 	}
 	t.Logf("%d questions", found.asked)
+}
+
+// ordinary is how many questions an ordinary run asks; with -short, as the race detector
+// runs it, a tenth: more goroutines do not do other things.
+func ordinary() int {
+	if testing.Short() {
+		return 2_000
+	}
+	return 20_000
 }
 
 func fromEnvironment(t *testing.T, name string, otherwise int) int {

@@ -239,6 +239,9 @@ func sortedKeys[V any](m map[string]V) []string {
 // each one that nobody notices is an error, unless testdata/equivalent.txt says why it decides as the library
 // does. ROLEGATE_EXAM sets the questions that a mutant has to survive.
 func TestMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one mutant after the other: nothing that could race")
+	}
 	modules, err := coreModules()
 	if err != nil {
 		t.Fatal(err)
