@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -64,15 +63,12 @@ const (
 // [Server], and is itself the handler of every method and path: never put a mux before
 // it, which would answer for it.
 type HTTPServer struct {
-	cfg      HTTPConfig
-	prefix   string // without the last slash
-	gate     *proxy.Gate
-	log      *zap.Logger
-	listener net.Listener
-	socket   atomic.Pointer[socket] // the listener, if it is one
-	ready    atomic.Bool
-	certs    *certs.Certs // nil: no TLS
-	ending   atomic.Bool
+	cfg    HTTPConfig
+	prefix string // without the last slash
+	gate   *proxy.Gate
+	log    *zap.Logger
+	port
+	ending atomic.Bool
 	// complained is when a fault was last told, in ns: a policy that HTTP cannot speak for
 	// has one at every request.
 	complained atomic.Int64
@@ -121,49 +117,15 @@ func (s *HTTPServer) Listen(ctx context.Context) error {
 	if s.certs, err = loadCerts(s.cfg.TLS, "http", s.log); err != nil {
 		return err
 	}
-	if path, ok := strings.CutPrefix(s.cfg.Addr, "unix://"); ok {
-		err = s.listenUnix(ctx, path)
-	} else {
-		s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Addr)
-	}
-	if err != nil {
+	if err := s.open(ctx, s.cfg.Addr, s.cfg.SocketMode); err != nil {
 		return fmt.Errorf("listen for Envoy's HTTP service at %s: %w", s.cfg.Addr, err)
-	}
-	return nil
-}
-
-func (s *HTTPServer) listenUnix(ctx context.Context, path string) error {
-	l, err := bindUnix(ctx, path, s.cfg.SocketMode)
-	if err != nil {
-		return err
-	}
-	s.listener = l
-	s.socket.Store(l)
-	if s.ready.Load() {
-		return l.place()
 	}
 	return nil
 }
 
 // SetReady says that the server may be asked: its unix socket takes the place of the one
 // before it. It answers before, too, where nobody else does.
-func (s *HTTPServer) SetReady() {
-	s.ready.Store(true)
-	if l := s.socket.Load(); l != nil {
-		if err := l.place(); err != nil {
-			// Nobody would ever ask this server: its end is what a human hears of.
-			s.log.Error("cannot take over the socket", zap.Error(errors.Join(err, l.Close())))
-		}
-	}
-}
-
-// Addr is where the server listens; nil before Listen.
-func (s *HTTPServer) Addr() net.Addr {
-	if s.listener == nil {
-		return nil
-	}
-	return s.listener.Addr()
-}
+func (s *HTTPServer) SetReady() { s.setReady(true, s.log) }
 
 // Run serves until ctx ends, then drains: it has every connection end with its next
 // answer, waits, and lets what is under way end, for ten seconds at most.

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"runtime/debug"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -80,17 +77,14 @@ const (
 type Server struct {
 	authv3.UnimplementedAuthorizationServer
 
-	cfg      Config
-	gate     *proxy.Gate
-	log      *zap.Logger
-	health   *health.Server
-	listener net.Listener
-	socket   atomic.Pointer[socket] // the listener, if it is one
-	ready    atomic.Bool
-	certs    *certs.Certs // nil: no TLS
-	teller   *teller
-	shape    *shape    // of a CheckRequest
-	wires    sync.Pool // of *wire
+	cfg    Config
+	gate   *proxy.Gate
+	log    *zap.Logger
+	health *health.Server
+	port
+	teller *teller
+	shape  *shape    // of a CheckRequest
+	wires  sync.Pool // of *wire
 }
 
 // New makes a server. Nothing listens yet.
@@ -171,13 +165,7 @@ func (s *Server) SetReady(ready bool) {
 	}
 	s.health.SetServingStatus("", state)
 	s.health.SetServingStatus(authv3.Authorization_ServiceDesc.ServiceName, state)
-	s.ready.Store(ready)
-	if l := s.socket.Load(); ready && l != nil {
-		if err := l.place(); err != nil {
-			// Nobody would ever ask this server: its end is what a human hears of.
-			s.log.Error("cannot take over the socket", zap.Error(errors.Join(err, l.Close())))
-		}
-	}
+	s.setReady(ready, s.log)
 }
 
 // Check answers one request of Envoy's that is decoded already. The error is always
@@ -220,34 +208,8 @@ func (s *Server) Listen(ctx context.Context) error {
 	if s.certs, err = loadCerts(s.cfg.TLS, "grpc", s.log); err != nil {
 		return err
 	}
-	if path, ok := strings.CutPrefix(s.cfg.Addr, "unix://"); ok {
-		err = s.listenUnix(ctx, path)
-	} else {
-		s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Addr)
-	}
-	if err != nil {
+	if err := s.open(ctx, s.cfg.Addr, s.cfg.SocketMode); err != nil {
 		return fmt.Errorf("listen for Envoy at %s: %w", s.cfg.Addr, err)
-	}
-	return nil
-}
-
-// Addr is where the server listens; nil before Listen.
-func (s *Server) Addr() net.Addr {
-	if s.listener == nil {
-		return nil
-	}
-	return s.listener.Addr()
-}
-
-func (s *Server) listenUnix(ctx context.Context, path string) error {
-	l, err := bindUnix(ctx, path, s.cfg.SocketMode)
-	if err != nil {
-		return err
-	}
-	s.listener = l
-	s.socket.Store(l)
-	if s.ready.Load() {
-		return l.place()
 	}
 	return nil
 }

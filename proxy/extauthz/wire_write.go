@@ -2,6 +2,7 @@ package extauthz
 
 import (
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -71,10 +72,8 @@ func (w *wire) appendHeader(b []byte, name string) (_ []byte, ok bool) {
 	}
 	found := -1
 	for i := range w.raw {
-		switch lower, plain := lowerCase(w.raw[i].name); {
-		case !plain:
-			return b, false // Unicode has letters whose lower case is ASCII
-		case !lower && !equalLower(w.raw[i].name, name), lower && w.raw[i].name != name:
+		switch lower := strings.ToLower(w.raw[i].name); { // as the document has it, whatever name is
+		case lower != name:
 		case found >= 0:
 			return b, false // copies have to be joined
 		default:
@@ -97,35 +96,4 @@ func appendPresent(b []byte, s string) []byte {
 		return footprint.AppendAbsent(b)
 	}
 	return footprint.AppendString(b, s)
-}
-
-// lowerCase says whether a name has no upper case letter, and whether it is ASCII.
-func lowerCase(name string) (lower, plain bool) {
-	lower = true
-	for i := range len(name) {
-		switch c := name[i]; {
-		case c >= utf8.RuneSelf:
-			return false, false
-		case 'A' <= c && c <= 'Z':
-			lower = false
-		}
-	}
-	return lower, true
-}
-
-// equalLower says whether an ASCII name in lower case is lower.
-func equalLower(name, lower string) bool {
-	if len(name) != len(lower) {
-		return false
-	}
-	for i := range len(name) {
-		c := name[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
 }
