@@ -176,7 +176,7 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		method, path, token string
 		code                codes.Code
 		http                int32
@@ -194,6 +194,8 @@ func TestServe(t *testing.T) {
 		if codes.Code(got.GetStatus().GetCode()) != c.code || int32(got.GetDeniedResponse().GetStatus().GetCode()) != c.http {
 			t.Errorf("%s %s: got %v, want %v and HTTP status %d", c.method, c.path, got, c.code, c.http)
 		}
+		// A decision is remembered a moment after it was told; each is asked for twice.
+		until(t, "the decision to be remembered", func() bool { return r.engine.Stats().Memory.Cost == uint64(i+1) })
 		// The HTTP service says the same.
 		url := "http://" + r.http.Addr().String() + "/ext_authz" + c.path
 		if status, body := fetch(t, c.method, url, c.token); status != int(max(c.http, http.StatusOK)) {
