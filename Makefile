@@ -57,7 +57,7 @@ golden: ## Rewrite golden files; review the diff like code
 check: ## Run what CI runs
 	.ci/run
 
-mutate: ## Change the code that denies in every small way: a test must notice, or testdata/equivalent.txt say why none can
+mutate: ## Change the code that denies in every small way: a test must notice, or testdata/equivalent says why none can
 	go run ./internal/lab/mutate -strict
 
 soak: ## The long runs: a million questions, ten million requests and pairs, 500 faults, every mutant, laws 10,000 times, fuzzing

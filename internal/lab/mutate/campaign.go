@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -142,22 +143,30 @@ type known []explanation
 
 type explanation struct{ pattern, reason string }
 
-func readExplanations(file string) (known, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
+// readExplanations reads a file, or the files of a folder.
+func readExplanations(path string) (all known, err error) {
+	files := []string{path}
+	if info, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("read explanations: %w", err)
+	} else if info.IsDir() {
+		files, _ = filepath.Glob(filepath.Join(path, "*.txt")) // The pattern is a good one.
 	}
-	var all known
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read explanations: %w", err)
 		}
-		pattern, reason, ok := strings.Cut(line, " # ")
-		if !ok || reason == "" {
-			return nil, fmt.Errorf("%s: no reason in %q", file, line)
+		for line := range strings.Lines(string(text)) {
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "#") {
+				continue
+			}
+			pattern, reason, ok := strings.Cut(line, " # ")
+			if !ok || reason == "" {
+				return nil, fmt.Errorf("%s: no reason in %q", file, line)
+			}
+			all = append(all, explanation{pattern, reason})
 		}
-		all = append(all, explanation{pattern, reason})
 	}
 	return all, nil
 }

@@ -25,8 +25,8 @@ import (
 	"github.com/rolegate/rolegate/internal/lab/envoy"
 )
 
-// explanations stand beside the tool.
-const explanations = "internal/lab/mutate/testdata/equivalent.txt"
+// explanations stand beside the tool, a file for each package that is changed.
+const explanations = "internal/lab/mutate/testdata/equivalent"
 
 // options are the flags.
 type options struct {
@@ -66,7 +66,7 @@ func parse(args []string) (o options, err error) {
 	flags.BoolVar(&o.strict, "strict", false, "fail when a survivor is not explained, or an explanation is of no mutant")
 	flags.BoolVar(&o.verbose, "v", false, "say of each mutant who noticed it")
 	flags.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "how many tests run at a time")
-	flags.StringVar(&o.explain, "explain", "", "file with explanations; empty: the tool's own")
+	flags.StringVar(&o.explain, "explain", "", "file or folder with explanations; empty: the tool's own")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
