@@ -14,6 +14,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/rogpeppe/go-internal/txtar"
 	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -27,12 +29,18 @@ import (
 // connection.
 func opaServer(t *testing.T, rego string, cfg proxy.Config, how Documents) authv3.AuthorizationClient {
 	t.Helper()
+	return opaServerAt(t, "envoy/authz/allow", rego, cfg, Config{Documents: how})
+}
+
+// opaServerAt is opaServer with another path, and other settings of the server.
+func opaServerAt(t *testing.T, path, rego string, cfg proxy.Config, server Config) authv3.AuthorizationClient {
+	t.Helper()
 	module, err := ast.ParseModule("policy.rego", rego)
 	if err != nil {
 		t.Fatal(err)
 	}
 	snapshot, err := policy.Compile(t.Context(), policy.Source{ // no role library: these policies know none
-		Modules: map[string]*ast.Module{"policy.rego": module}, Data: map[string]any{}, Entrypoint: "envoy/authz/allow", Lenient: true,
+		Modules: map[string]*ast.Module{"policy.rego": module}, Data: map[string]any{}, Entrypoint: path, Lenient: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -48,8 +56,8 @@ func opaServer(t *testing.T, rego string, cfg proxy.Config, how Documents) authv
 	if err != nil {
 		t.Fatal(err)
 	}
-	how.Raw = true
-	conn, _ := serve(t, New(Config{Addr: "127.0.0.1:0", Documents: how}, g, zap.NewNop()))
+	server.Addr, server.Documents.Raw = "127.0.0.1:0", true
+	conn, _ := serve(t, New(server, g, zap.NewNop()))
 	return authv3.NewAuthorizationClient(conn)
 }
 
@@ -115,6 +123,93 @@ func TestOPAEnvoyResults(t *testing.T) {
 				return shown(t, r)
 			})
 		})
+	}
+}
+
+// TestOPAEnvoyPaths: what a path asks. Empty segments are none, an integer is an index,
+// and a dot is a part of a name.
+func TestOPAEnvoyPaths(t *testing.T) {
+	for _, c := range []struct {
+		path, rego string
+		code       codes.Code
+		reason     string
+	}{
+		{"/envoy//authz/allow/", `package envoy.authz
+
+allow := true`, codes.OK, "allowed"},
+		{"test/com.foo.x/allow", `package test["com.foo.x"]
+
+allow := input.parsed_path[0] == "people"`, codes.OK, "allowed"},
+		{"envoy/authz/results/1", `package envoy.authz
+
+results := [false, input.parsed_path[1] == "1"]`, codes.OK, "allowed"},
+		{"envoy/authz/results/0", `package envoy.authz
+
+results := [false, true]`, codes.PermissionDenied, "explicit_deny"},
+		{"envoy/authz/results/2", `package envoy.authz
+
+results := [known | some segment in input.parsed_path; known := segment == "people"]`, codes.PermissionDenied, "policy_error"},
+		{"envoy/authz/results/1/decision", `package envoy.authz
+
+results := [{"decision": false}, {"decision": {"allowed": true}}]`, codes.OK, "allowed"},
+		{"envoy/authz/versions/2", `package envoy.authz
+
+versions[2] := true`, codes.OK, "allowed"},
+	} {
+		t.Run(c.path, func(t *testing.T) {
+			client := opaServerAt(t, c.path, c.rego, proxy.Config{}, Config{})
+			r, err := client.Check(t.Context(), checkRequest("/people/1", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := codes.Code(r.GetStatus().GetCode())
+			if reason := r.GetDynamicMetadata().GetFields()["reason"].GetStringValue(); got != c.code || reason != c.reason {
+				t.Errorf("%s of\n%s\ngot %v, %q, want %v, %q", c.path, c.rego, got, reason, c.code, c.reason)
+			}
+		})
+	}
+}
+
+// TestOPAEnvoyPathsThatAreNotThere: what could never be answered is refused at load.
+func TestOPAEnvoyPathsThatAreNotThere(t *testing.T) {
+	for path, rego := range map[string]string{
+		"test.rules/allow":       "package test.rules\n\nallow := true",            // a dot divides nothing
+		"envoy/authz/versions/2": "package envoy.authz\n\nversions[\"2\"] := true", // an index is no name
+		"envoy/authz/results/2":  "package envoy.authz\n\nresults := [false, true]",
+		"envoy/authz/other":      "package envoy.authz\n\nallow := true",
+	} {
+		module, err := ast.ParseModule("policy.rego", rego)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = policy.Compile(t.Context(), policy.Source{
+			Modules: map[string]*ast.Module{"policy.rego": module}, Data: map[string]any{}, Entrypoint: path, Lenient: true,
+		})
+		if err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s of %q: got error %v, want one that names it", path, rego, err)
+		}
+	}
+}
+
+// TestOPAEnvoyMessagesAreBounded: of a check that is larger than grpc-max-recv-msg-size
+// nothing is read. The client is told RESOURCE_EXHAUSTED, which is an error, and no
+// decision: what Envoy makes of it is its failure_mode_allow's to say, as of the plugin's.
+func TestOPAEnvoyMessagesAreBounded(t *testing.T) {
+	const limit = 4096
+	client := opaServerAt(t, "envoy/authz/allow", "package envoy.authz\n\nallow := true", proxy.Config{}, Config{MaxMessage: limit})
+	for size, want := range map[int]codes.Code{limit - 1: codes.OK, limit: codes.OK, limit + 1: codes.ResourceExhausted, 1 << 20: codes.ResourceExhausted} {
+		req := checkRequest("/", nil)
+		http := req.Attributes.Request.Http
+		for http.Body = strings.Repeat("x", size); proto.Size(req) > size; {
+			http.Body = http.Body[1:]
+		}
+		if got := proto.Size(req); got != size {
+			t.Fatalf("made a message of %d bytes, want %d", got, size)
+		}
+		r, err := client.Check(t.Context(), req)
+		if got := grpcstatus.Code(err); got != want || err == nil && r.GetStatus().GetCode() != int32(codes.OK) {
+			t.Errorf("%d bytes: got %v, %v, want %v", size, r, err, want)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -90,8 +91,11 @@ func serve(t *testing.T, s *Server) (conn *grpc.ClientConn, stop func()) {
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	target := s.Addr().String()
-	if s.Addr().Network() == "unix" {
-		target = "unix://" + strings.TrimPrefix(s.cfg.Addr, "unix://")
+	if path, unix := strings.CutPrefix(s.cfg.Addr, "unix://"); unix {
+		target = "unix://" + path
+		if name, abstract := strings.CutPrefix(path, "@"); abstract {
+			target = "unix-abstract:" + name
+		}
 	}
 	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -114,8 +118,10 @@ func serve(t *testing.T, s *Server) (conn *grpc.ClientConn, stop func()) {
 }
 
 func TestServerAnswersOverTCPAndSockets(t *testing.T) {
-	for _, addr := range []string{"127.0.0.1:0", "unix://" + filepath.Join(t.TempDir(), "authz.sock")} {
-		t.Run(addr[:4], func(t *testing.T) {
+	for name, addr := range map[string]string{
+		"TCP": "127.0.0.1:0", "a socket": "unix://" + filepath.Join(t.TempDir(), "authz.sock"), "an abstract socket": abstract(t),
+	} {
+		t.Run(name, func(t *testing.T) {
 			conn, _ := serve(t, New(Config{Addr: addr}, testGate(t, zap.NewNop()), zap.NewNop()))
 			client := authv3.NewAuthorizationClient(conn)
 			for _, c := range []struct {
@@ -145,6 +151,35 @@ func TestServerAnswersOverTCPAndSockets(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// abstract is the address of a socket that no file is.
+func abstract(t *testing.T) string {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has them")
+	}
+	return fmt.Sprintf("unix://@rolegate-%d-%s", os.Getpid(), strings.ReplaceAll(t.Name(), "/", "-"))
+}
+
+// TestAbstractSocketsAreTakenOnce: nothing can take the place of one, so a second server
+// ends; once the first has, the name is free, and nothing is left of it.
+func TestAbstractSocketsAreTakenOnce(t *testing.T) {
+	cfg := Config{Addr: abstract(t)}
+	first := New(cfg, testGate(t, zap.NewNop()), zap.NewNop())
+	_, stop := serve(t, first)
+	first.SetReady(true)
+	if err := New(cfg, testGate(t, zap.NewNop()), zap.NewNop()).Run(t.Context()); err == nil {
+		t.Error("beside the first: got no error")
+	}
+	stop()
+	conn, _ := serve(t, New(cfg, testGate(t, zap.NewNop()), zap.NewNop()))
+	if _, err := authv3.NewAuthorizationClient(conn).Check(t.Context(), checkRequest("/", nil)); err != nil {
+		t.Errorf("after the first: %v", err)
+	}
+	if _, err := os.Stat(strings.TrimPrefix(cfg.Addr, "unix://")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file is left: %v", err)
 	}
 }
 

@@ -3,10 +3,15 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/rolegate/rolegate/internal/lab/envoy"
 )
 
 // plugin is the configuration of somebody who ran opa-envoy-plugin.
@@ -73,6 +78,33 @@ func TestOPAEnvoyPlugin(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestOPAEnvoyPluginOnAnAbstractSocket: the address of a socket that is no file, and a
+// bound of messages: what is larger is no decision, and the Envoy that ships lets nothing
+// pass without one.
+func TestOPAEnvoyPluginOnAnAbstractSocket(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has abstract sockets")
+	}
+	const limit, shown = 16 << 10, 64 << 10
+	settings := plugin + fmt.Sprintf("    grpc-max-recv-msg-size: %d\n", limit)
+	s := start(t, options{bundles: "testdata/opa", settings: settings, abstract: true, edit: func(c *envoy.Config) error {
+		filter := map[string]any{}
+		err := c.Get(authz, &filter)
+		filter["with_request_body"] = map[string]any{"max_request_bytes": shown, "allow_partial_message": true}
+		return errors.Join(err, c.Set(authz, filter))
+	}})
+	for size, status := range map[int]int{0: 200, limit / 2: 200, limit: 503, 2 * shown: 503} {
+		before := s.app.Served()
+		got, err := s.ask(t.Context(), http.MethodPost, "/public/x", strings.Repeat("x", size), http.Header{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reached := s.app.Served() > before; got.status != status || reached != (status == 200) {
+			t.Errorf("a body of %d bytes: got %d, reached the application: %t, want %d", size, got.status, reached, status)
+		}
 	}
 }
 

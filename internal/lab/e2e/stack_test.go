@@ -69,6 +69,7 @@ type certificates struct{ envoy, gate certs.Files }
 // options of a stack. The zero value is what ships.
 type options struct {
 	unix     bool                      // ask rolegate over a unix socket
+	abstract bool                      // ask rolegate over a socket that is no file, of Linux
 	http     bool                      // ask rolegate over Envoy's HTTP service
 	mtls     bool                      // ask rolegate over mutual TLS
 	empty    bool                      // begin without bundles
@@ -128,6 +129,9 @@ func (s *stack) gateConfig(t *testing.T, o options) {
 	}
 	if o.unix {
 		s.config.GRPC = "unix://" + filepath.Join(shortDir(t), "gate.sock")
+	}
+	if o.abstract {
+		s.config.GRPC = fmt.Sprintf("unix://@rolegate-e2e-%d-%s", os.Getpid(), t.Name())
 	}
 	if o.http {
 		s.config.HTTP = freePort(t)
@@ -190,10 +194,17 @@ func (s *stack) startEnvoy(t *testing.T, o options) {
 	switch {
 	case o.http:
 		err = cfg.PointHealth("rolegate", s.config.Admin)
+	case o.abstract:
+		// Envoy's name of one begins with @, too, and Point takes only files for sockets.
+		address = "/placeholder"
 	case o.mtls:
 		err = cfg.TLSFiles("static_resources/clusters/name=rolegate", s.certs.envoy.Cert, s.certs.envoy.Key, s.certs.envoy.CA)
 	}
 	err = errors.Join(err, cfg.Loopback(), cfg.Point("rolegate", address), cfg.Point("application", app.Listener.Addr().String()))
+	if o.abstract {
+		const pipe = "static_resources/clusters/name=rolegate/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/pipe/path"
+		err = errors.Join(err, cfg.Set(pipe, strings.TrimPrefix(s.config.GRPC, "unix://")))
+	}
 	if o.edit != nil {
 		err = errors.Join(err, o.edit(cfg))
 	}

@@ -52,7 +52,7 @@ const backOff = 20 * time.Millisecond
 // isLost says whether a request got no decision, or the wrong one.
 func isLost(outcome string) bool {
 	switch outcome {
-	case "200", "401", "403", canceled, "truncated":
+	case "200", "400", "401", "403", "413", canceled, "truncated":
 		return false
 	default:
 		return true

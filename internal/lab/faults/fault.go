@@ -38,10 +38,16 @@ func all() []fault {
 		{"SIGSTOP", hang},
 		{"slow policy", slowPolicy},
 		{"overload", overloaded},
-		{"keys gone", keysLost},
+		{"key file gone", keysLost},
+		{"issuer away", issuerHas(away)},
+		{"issuer answers 500", issuerHas(failing)},
+		{"issuer hangs", issuerHas(hanging)},
+		{"keys too old", keysTooOld},
+		{"keys rotated", keysRotated},
 		{"swap", swap},
 		{"broken bundle", broken},
-		{"truncated body", truncated},
+		{"half a body", truncated},
+		{"body too long", tooLong},
 		{"canceled", cancelMany},
 	}
 }
@@ -107,7 +113,7 @@ func hang(ctx context.Context, c *campaign, _ *rand.Rand) error {
 // slowPolicy asks what no evaluation comes to the end of.
 func slowPolicy(ctx context.Context, c *campaign, r *rand.Rand) error {
 	c.beside(ctx, few, r, func(ctx context.Context, r *rand.Rand) string {
-		return c.bed.ask(ctx, question{member: r.IntN(members), action: slow, path: "/slow/" + strconv.Itoa(r.IntN(few))}).outcome
+		return c.bed.ask(ctx, c.bed.as(r.IntN(members), slow, "/slow/"+strconv.Itoa(r.IntN(few)))).outcome
 	})
 	return c.bed.back(ctx)
 }
@@ -124,7 +130,7 @@ func overloaded(ctx context.Context, c *campaign, r *rand.Rand) error {
 	return c.bed.back(ctx)
 }
 
-// keysLost takes the identity provider's keys away.
+// keysLost takes the file with the first issuer's keys away.
 func keysLost(ctx context.Context, c *campaign, _ *rand.Rand) error {
 	aside := c.bed.keys + ".aside"
 	if err := os.Rename(c.bed.keys, aside); err != nil {
@@ -165,7 +171,18 @@ func truncated(ctx context.Context, c *campaign, r *rand.Rand) error {
 	c.beside(ctx, few, r, func(ctx context.Context, r *rand.Rand) string {
 		q := c.bed.any(r)
 		q.action = write
+		if r.IntN(2) == 0 {
+			q.action, q.path, q.body = pay, "/pay/1", &body{sins: "never came whole"}
+		}
 		return c.bed.truncate(ctx, q)
+	})
+	return nil
+}
+
+// tooLong sends bodies of which rolegate is shown a part.
+func tooLong(ctx context.Context, c *campaign, r *rand.Rand) error {
+	c.beside(ctx, few, r, func(ctx context.Context, r *rand.Rand) string {
+		return c.bed.ask(ctx, c.bed.withBody(r)).outcome
 	})
 	return nil
 }

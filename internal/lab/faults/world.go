@@ -24,9 +24,11 @@ const (
 	read action = iota
 	write
 	slow // a question whose evaluation does not end
+	pay  // an amount that stands in the body
+	note // a text that is the body
 )
 
-func (a action) String() string { return [...]string{"read", "write", "slow"}[a] }
+func (a action) String() string { return [...]string{"read", "write", "slow", "pay", "note"}[a] }
 
 // member is a member's id.
 func member(i int) string { return "m" + strconv.Itoa(i) }
@@ -48,7 +50,7 @@ func document(world int64) ([]byte, error) {
 	grants := map[string]map[string]bool{}
 	for m := range members {
 		grants[member(m)] = map[string]bool{}
-		for _, a := range []action{read, write} {
+		for _, a := range []action{read, write, pay, note} {
 			if granted(world, m, a) {
 				grants[member(m)][a.String()] = true
 			}

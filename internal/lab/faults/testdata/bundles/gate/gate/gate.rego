@@ -10,7 +10,25 @@ decision := {"allowed": true, "headers": {"x-world": format_int(data.world.numbe
 	allowed
 } else := {"allowed": false}
 
-allowed if granted
+allowed if {
+	input.route.action in {"read", "write"}
+	granted
+}
+
+# Whoever needs the body needs not ask whether it is whole: of a part there is no body.
+allowed if {
+	input.route.action == "pay"
+	input.parsed_body.amount < 100
+	granted
+}
+
+# Whoever looks for what must not be there has to ask.
+allowed if {
+	input.route.action == "note"
+	not input.truncated_body
+	not contains(input.attributes.request.http.body, "forbidden")
+	granted
+}
 
 # As before, but every request is a question of its own.
 allowed if {
