@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -40,6 +41,7 @@ const (
 	kindData
 	kindRego
 	kindTest
+	kindCases
 	kindRefused // read by OPA, not by us, and not to be passed over
 )
 
@@ -67,12 +69,34 @@ func kindOf(name string) kind {
 		return kindTest
 	case strings.HasSuffix(base, ".rego"):
 		return kindRego
+	case CaseFile(name):
+		return kindCases
 	default:
 		return kindOther
 	}
 }
 
 func wanted(name string) bool { return kindOf(name) != kindOther }
+
+// decides says whether a file by its name makes the folder in which it lies a bundle.
+func decides(name string) bool {
+	k := kindOf(name)
+	return k != kindOther && k != kindCases
+}
+
+// CaseFile says whether a file is one of worked cases, by its name: cases.json,
+// any_cases.json, one in a folder named cases, or any of these in YAML.
+func CaseFile(name string) bool {
+	name = filepath.ToSlash(name)
+	base := path.Base(name)
+	stem, ext := strings.TrimSuffix(base, path.Ext(base)), path.Ext(base)
+	switch ext {
+	case ".json", ".yaml", ".yml":
+		return stem != "data" && (stem == "cases" || strings.HasSuffix(stem, "_cases") || path.Base(path.Dir(name)) == "cases")
+	default:
+		return false
+	}
+}
 
 // bundle is one bundle in its parsed form. It never changes.
 type bundle struct {
@@ -84,6 +108,7 @@ type bundle struct {
 	digest   string // SHA-256 in hexadecimal, of all that was read
 	modules  map[string]*ast.Module
 	tests    map[string]*ast.Module
+	cases    []CaseText
 	data     map[string]any
 	files    []dataFile
 	sums     map[string][sha256.Size]byte // of every file that was read, by its name in the bundle
@@ -188,6 +213,9 @@ func (b *bundle) add(f archive.File) policy.Problems {
 		return addModule(b.modules, b.prefix+f.Name, f.Data, b.versionOf(f.Name, b.old))
 	case kindTest:
 		return addModule(b.tests, b.prefix+f.Name, f.Data, b.versionOf(f.Name, b.old))
+	case kindCases:
+		b.cases = append(b.cases, CaseText{Name: b.prefix + f.Name, Text: f.Data})
+		return nil
 	case kindRefused:
 		return policy.Problems{{
 			Code: codeUnsupported, File: b.prefix + f.Name, Message: "delta bundles and manifests in protobuf are not read",

@@ -41,6 +41,11 @@ type Config struct {
 	// Builtins are allowed though they reach beyond input and data: http.send, say.
 	Builtins []string `yaml:"builtins"`
 
+	// RunTests has a bundle refused whose own tests and cases Verify finds wrong.
+	RunTests bool `yaml:"run_tests"`
+
+	// Verify runs the tests and cases of bundles before they decide; nil: nobody does.
+	Verify  Verifier    `yaml:"-"`
 	Observe func(Event) `yaml:"-"` // called after each attempt, by the goroutine of Run; nil: nobody watches
 	Metrics *Metrics    `yaml:"-"` // nil: none
 }

@@ -51,7 +51,7 @@ func locations(dir string) ([]location, error) {
 	var found []location
 	for _, e := range entries {
 		name := e.Name()
-		if !e.IsDir() && wanted(name) {
+		if !e.IsDir() && decides(name) {
 			return []location{{name: filepath.Base(abs), path: dir}}, nil
 		}
 		at := filepath.Join(dir, name)

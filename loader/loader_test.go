@@ -221,10 +221,10 @@ func TestSaysEverythingOnce(t *testing.T) {
 	write(t, filepath.Join(dir, "two", "two", "data.json"), []byte(`{"x": `))
 	r.event(t, "a refusal", refused)
 	for range 5 {
-		flat("one", `{"x": 1}`).below("one").write(t, dir)
+		flat("one", `{"x": 1}`).below("one").renew(t, dir)
 		pause(20 * time.Millisecond)
 	}
-	flat("one", `{"x": 2}`).below("one").write(t, dir)
+	flat("one", `{"x": 2}`).below("one").renew(t, dir)
 	r.event(t, "a change", installed)
 	r.stays(t, 2)
 	if n := r.logs.FilterLevelExact(zap.ErrorLevel).Len(); n != 1 {

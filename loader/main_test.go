@@ -81,6 +81,14 @@ func (fs files) write(t *testing.T, dir string) {
 	}
 }
 
+// renew replaces files that are there: none of them is ever seen half written.
+func (fs files) renew(t *testing.T, dir string) {
+	t.Helper()
+	for name, text := range fs {
+		replace(t, filepath.Join(dir, name), []byte(text))
+	}
+}
+
 // replace writes beside and renames, as well-behaved writers do.
 func replace(t *testing.T, path string, data []byte) {
 	t.Helper()

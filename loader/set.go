@@ -57,6 +57,7 @@ type builder struct {
 	lenient    bool
 	builtins   []string
 	checked    map[string]memberCheck // by the digest of the bundle that gives the members
+	trials     *trials                // nil: no tests are run
 }
 
 // memberCheck is the result of checking one bundle's members against one world.
@@ -70,7 +71,11 @@ func newBuilder(cfg Config) (*builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &builder{library: lib, entrypoint: cfg.Entrypoint, lenient: cfg.Lenient, builtins: cfg.Builtins, checked: map[string]memberCheck{}}, nil
+	b := &builder{library: lib, entrypoint: cfg.Entrypoint, lenient: cfg.Lenient, builtins: cfg.Builtins, checked: map[string]memberCheck{}}
+	if cfg.RunTests && cfg.Verify != nil {
+		b.trials = &trials{verify: cfg.Verify, done: map[string]trialResult{}}
+	}
+	return b, nil
 }
 
 // build compiles and checks a set.
@@ -99,6 +104,9 @@ func (b *builder) build(ctx context.Context, set []*bundle) result {
 	}
 	if fault, err := b.smoke(ctx, snapshot); err != nil || len(fault) > 0 {
 		return result{problems: fault, err: err}
+	}
+	if faults, err := b.trials.run(ctx, snapshot, src, set); err != nil || len(faults) > 0 {
+		return result{problems: faults, err: err}
 	}
 	return result{snapshot: snapshot, problems: problems}
 }
@@ -206,4 +214,5 @@ func (b *builder) forget(kept []*bundle) {
 	maps.DeleteFunc(b.checked, func(digest string, _ memberCheck) bool {
 		return !slices.ContainsFunc(kept, func(k *bundle) bool { return k.digest == digest })
 	})
+	b.trials.forget(kept)
 }

@@ -193,6 +193,8 @@ func TestNamesOfFiles(t *testing.T) {
 		".manifest": kindManifest, "a/.manifest": kindManifest, "x.manifest": kindOther, ".manifest.pb": kindRefused,
 		"data.json": kindData, "a/b/data.yaml": kindData, "a/data.yml": kindData, "a/other.json": kindOther, "mydata.json": kindOther,
 		"a.rego": kindRego, "a_test.rego": kindTest, "a/b/_test.rego": kindTest, "a.rego.bak": kindOther, ".a.rego": kindOther,
+		"cases.json": kindCases, "a/my_cases.yml": kindCases, "cases/x.yaml": kindCases, "a/cases/x.json": kindCases, "cases/data.json": kindData,
+		"cases/a.txt": kindOther, ".hidden/cases.json": kindOther, "a/cases/b/x.json": kindOther,
 		"patch.json": kindRefused, ".git/data.json": kindOther, "a/..data/data.json": kindOther, "policy.wasm": kindOther,
 	} {
 		if got := kindOf(name); got != want {

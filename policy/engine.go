@@ -427,3 +427,17 @@ func (v View) Eval(ctx context.Context, entrypoint string, in Input, now time.Ti
 	doc, _ := in.Lookup(ast.Ref{})
 	return v.at.eval(ctx, q, doc, now)
 }
+
+// EvalPruned is [View.Eval] on what the entry point's footprint holds of the input, and
+// nothing else: as a decision is made. A sound footprint answers the same.
+func (v View) EvalPruned(ctx context.Context, entrypoint string, in Input, now time.Time) (ast.Value, error) {
+	if v.at == nil {
+		return nil, ErrNotReady
+	}
+	q, err := v.at.query(ctx, entrypoint)
+	if err != nil {
+		return nil, err
+	}
+	plan := q.analysis().plan
+	return v.at.eval(ctx, q, plan.Build(plan.Read(in)), now)
+}

@@ -237,6 +237,9 @@ func (s *Snapshot) Entrypoint() string { return s.entrypoint }
 // Data is the decoded data of all bundles; not to be changed.
 func (s *Snapshot) Data() map[string]any { return s.data }
 
+// Store holds the data, for tools that evaluate by themselves; not to be written to.
+func (s *Snapshot) Store() storage.Store { return s.store }
+
 // Compiler is the compiled Rego, for tools that look into it; not to be changed.
 func (s *Snapshot) Compiler() *ast.Compiler { return s.compiler }
 

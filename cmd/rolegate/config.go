@@ -63,7 +63,7 @@ type logConfig struct {
 const drainWait = 2 * time.Second
 
 func defaultConfig() config {
-	return config{Cache: cacheConfig{Negative: true}, GRPC: extauthz.Config{DrainWait: drainWait}}
+	return config{Loader: loader.Config{RunTests: true}, Cache: cacheConfig{Negative: true}, GRPC: extauthz.Config{DrainWait: drainWait}}
 }
 
 // check refuses what no package would.

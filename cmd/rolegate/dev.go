@@ -25,6 +25,7 @@ func (p *program) devCommand() *cobra.Command {
 	// wherever it runs.
 	s := newSettings(p)
 	s.cfg.Loader.Dir, s.cfg.GRPC.Addr, s.cfg.GRPC.DrainWait = defaultDemoDir, "127.0.0.1:9191", 0
+	s.cfg.Loader.RunTests = false       // what is played with need not answer as it did
 	s.cfg.Log.Level = zapcore.WarnLevel // what happens to the bundle is printed anyway
 	listen := ""
 	cmd := &cobra.Command{

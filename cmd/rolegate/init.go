@@ -22,7 +22,7 @@ import (
 
 // startFiles is what `init` writes, but for the schemas; names in double braces are filled in.
 //
-//go:embed all:start
+//go:embed all:start all:start-imported
 var startFiles embed.FS
 
 func (p *program) initCommand() *cobra.Command {
@@ -107,16 +107,22 @@ func writeNew(name string, text []byte) error {
 func startOf(from, version string) (map[string][]byte, error) {
 	fill := strings.NewReplacer(fillings(from, version)...)
 	files := map[string][]byte{}
-	err := fs.WalkDir(startFiles, "start", func(name string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
+	roots := []string{"start/"}
+	if from != "" { // who is there will be known by the import: what is true of everybody's roles
+		roots = append(roots, "start-imported/")
+	}
+	for _, root := range roots {
+		err := fs.WalkDir(startFiles, path.Clean(root), func(name string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			text, err := startFiles.ReadFile(name)
+			files[strings.TrimPrefix(name, root)] = []byte(fill.Replace(string(text)))
 			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("what init writes: %w", err)
 		}
-		text, err := startFiles.ReadFile(name)
-		files[strings.TrimPrefix(name, "start/")] = []byte(fill.Replace(string(text)))
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("what init writes: %w", err)
 	}
 	return files, addSchemas(files)
 }

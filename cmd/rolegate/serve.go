@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rolegate/rolegate/internal/admin"
+	"github.com/rolegate/rolegate/internal/cases"
 	"github.com/rolegate/rolegate/internal/telemetry"
 	"github.com/rolegate/rolegate/loader"
 	"github.com/rolegate/rolegate/policy"
@@ -157,6 +158,7 @@ func (p *program) newServer(cfg config, log *zap.Logger) (*server, error) {
 	if cfg.Loader.Observe != nil { // who observes tells it, once
 		loaderLog = log.WithOptions(zap.IncreaseLevel(zap.DPanicLevel))
 	}
+	cfg.Loader.Verify = cases.Verifier(librarySnapshot, p.now)
 	s.loader = loader.New(cfg.Loader, s.install, loaderLog)
 	s.admin = admin.New(cfg.Admin, s.status, reg, log)
 	if err := telemetry.RegisterEngine(reg, s.reading); err != nil {

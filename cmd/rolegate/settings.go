@@ -73,7 +73,22 @@ func (s *settings) read(cmd *cobra.Command) (config, error) {
 	if err := s.readFlags(cmd); err != nil {
 		return config{}, err
 	}
+	if s.cfg.Profile == profileOPAEnvoy && !s.given(runTests) {
+		s.cfg.Loader.RunTests = false // OPA runs none
+	}
 	return s.cfg.profiled()
+}
+
+// runTests is a setting whose default is another one in the profile opa-envoy.
+const runTests = "loader.run_tests"
+
+// given says whether a setting is set by a flag, the environment or the file.
+func (s *settings) given(path string) bool {
+	if text, ok := s.p.lookup(envName(path)); ok && text != "" {
+		return true
+	}
+	_, inFile := s.lines[path]
+	return inFile || slices.ContainsFunc(s.flags, func(f settingFlag) bool { return f.path == path && f.flag.Changed })
 }
 
 // readFlags takes over the flags that were given.

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/spf13/cobra"
 
 	"github.com/rolegate/rolegate/bundles"
@@ -195,7 +194,7 @@ func (t *tests) addFolder(ctx context.Context, dir string) error {
 			return err
 		case d.IsDir() && name != dir && strings.HasPrefix(d.Name(), "."):
 			return filepath.SkipDir
-		case !d.IsDir() && caseFile(name):
+		case !d.IsDir() && loader.CaseFile(name):
 			t.files = append(t.files, name)
 		}
 		return nil
@@ -208,21 +207,6 @@ func noBundle(err error) bool {
 	return ok && !slices.ContainsFunc(problems, func(p policy.Problem) bool { return p.Code != "empty_bundle" })
 }
 
-// caseFile says whether a file in a folder is one of cases, by its name.
-func caseFile(name string) bool {
-	base := filepath.Base(name)
-	stem, ext := strings.TrimSuffix(base, filepath.Ext(base)), filepath.Ext(base)
-	switch ext {
-	case ".json", ".yaml", ".yml":
-	default:
-		return false
-	}
-	if stem == "data" {
-		return false
-	}
-	return stem == "cases" || strings.HasSuffix(stem, "_cases") || filepath.Base(filepath.Dir(name)) == "cases"
-}
-
 func (t *tests) runRego(ctx context.Context, match *regexp.Regexp, add func(cases.Result) error) error {
 	for _, set := range t.sets {
 		if len(set.Tests) == 0 {
@@ -232,14 +216,9 @@ func (t *tests) runRego(ctx context.Context, match *regexp.Regexp, add func(case
 		if err != nil {
 			return err
 		}
-		copied := map[string]*ast.Module{} // compiling changes modules
-		maps.Copy(copied, modules)
-		for _, own := range []map[string]*ast.Module{set.Modules, set.Tests} {
-			for name, m := range own {
-				copied[name] = m.Copy()
-			}
-		}
-		if err := cases.Rego(ctx, copied, set.Snapshot.Data(), match.String(), add); err != nil {
+		maps.Copy(modules, set.Modules)
+		tests := cases.RegoTests{Modules: modules, Tests: set.Tests, Store: set.Snapshot.Store(), Match: match.String()}
+		if err := cases.Rego(ctx, tests, add); err != nil {
 			return err
 		}
 	}

@@ -89,37 +89,10 @@ func (t *testReport) line(r cases.Result) {
 			fmt.Fprintf(t.stdout, "         %v\n", r.Err)
 			return
 		}
-		for _, l := range differences(r) {
+		for _, l := range r.Differences() {
 			fmt.Fprintf(t.stdout, "         %s\n", l)
 		}
 	}
-}
-
-// differences says what was wanted and what came: of an object, only where they differ.
-func differences(r cases.Result) []string {
-	want, isObject := r.Want.(map[string]any)
-	got, _ := r.Got.(map[string]any)
-	if !isObject || got == nil {
-		return []string{"want " + oneLine(r.Want), "got  " + oneLine(r.Got)}
-	}
-	var lines []string
-	for _, d := range cases.Differences(want, got) {
-		value, there := got[d]
-		text := "nothing"
-		if there {
-			text = oneLine(value)
-		}
-		lines = append(lines, fmt.Sprintf("%s: want %s, got %s", d, oneLine(want[d]), text))
-	}
-	return lines
-}
-
-func oneLine(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(text)
 }
 
 // annotate prints what GitHub shows beside the line of a failure.
@@ -127,7 +100,7 @@ func (t *testReport) annotate(r cases.Result) error {
 	if r.Passed || r.Skipped {
 		return nil
 	}
-	message := strings.Join(differences(r), "\n")
+	message := strings.Join(r.Differences(), "\n")
 	if r.Err != nil {
 		message = r.Err.Error()
 	}
@@ -187,7 +160,7 @@ func junitCaseOf(r cases.Result) junitCase {
 	case r.Err != nil:
 		c.Failure = &junitFailure{Message: r.Err.Error()}
 	case !r.Passed:
-		c.Failure = &junitFailure{Message: "not what was expected", Text: strings.Join(differences(r), "\n")}
+		c.Failure = &junitFailure{Message: "not what was expected", Text: strings.Join(r.Differences(), "\n")}
 	}
 	return c
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rolegate/rolegate/internal/cases"
 	"github.com/rolegate/rolegate/loader"
 	"github.com/rolegate/rolegate/policy"
 )
@@ -112,7 +113,7 @@ func examine(ctx context.Context, dir string, old map[string]any) (validation, e
 	if _, err := os.Stat(dir); err != nil {
 		return v, err
 	}
-	set, err := loader.Open(ctx, loader.Config{Dir: dir})
+	set, err := loader.Open(ctx, loader.Config{Dir: dir, RunTests: true, Verify: cases.Verifier(librarySnapshot, time.Now)})
 	if problems, ok := errors.AsType[policy.Problems](err); ok {
 		v.problems = problems
 		return v, nil

@@ -140,6 +140,8 @@ func (s *Server) unready() string {
 	switch {
 	case s.draining.Load():
 		return "draining"
+	case s.status().Generation == 0 && s.status().Loader.Error != "":
+		return "no bundle is active yet, and what is there is refused: /status says why"
 	case s.status().Generation == 0:
 		return "no bundle is active yet"
 	default:

@@ -19,7 +19,7 @@ func satisfies(op string, got, want any) bool {
 		if !ok || !isObject {
 			return false
 		}
-		return len(Differences(expected, answer)) == 0
+		return len(differing(expected, answer)) == 0
 	case "validate", "validate_change":
 		if bounds, ok := want.(map[string]any); ok {
 			return within(got, bounds)
@@ -87,8 +87,8 @@ func canonical(v any) string {
 	}
 }
 
-// Differences names the keys of a decision that are not as expected, sorted.
-func Differences(want, got map[string]any) []string {
+// differing names the keys of a decision that are not as expected, sorted.
+func differing(want, got map[string]any) []string {
 	var keys []string
 	for key, v := range want {
 		if !equal(got[key], v) {
@@ -97,4 +97,32 @@ func Differences(want, got map[string]any) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// Differences says in lines what was wanted and what came: of an object, only where they
+// differ.
+func (r Result) Differences() []string {
+	want, isObject := r.Want.(map[string]any)
+	got, _ := r.Got.(map[string]any)
+	if !isObject || got == nil {
+		return []string{"want " + oneLine(r.Want), "got  " + oneLine(r.Got)}
+	}
+	var lines []string
+	for _, d := range differing(want, got) {
+		value, there := got[d]
+		text := "nothing"
+		if there {
+			text = oneLine(value)
+		}
+		lines = append(lines, fmt.Sprintf("%s: want %s, got %s", d, oneLine(want[d]), text))
+	}
+	return lines
+}
+
+func oneLine(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(text)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/rolegate/rolegate/internal/cases"
 )
@@ -24,7 +25,9 @@ test_errs if json.unmarshal("{")
 
 todo_test_later if false`, ast.ParserOptions{RegoVersion: ast.RegoV1})
 		var got []string
-		err := cases.Rego(ctx, map[string]*ast.Module{"authz_test.rego": m}, map[string]any{"flags": map[string]any{"on": true}}, match, func(r cases.Result) error {
+		err := cases.Rego(ctx, cases.RegoTests{
+			Tests: map[string]*ast.Module{"authz_test.rego": m}, Store: inmem.NewFromObject(map[string]any{"flags": map[string]any{"on": true}}), Match: match,
+		}, func(r cases.Result) error {
 			got = append(got, fmt.Sprintf("%s passed=%t skipped=%t error=%t", r.Name, r.Passed, r.Skipped, r.Err != nil))
 			return nil
 		})

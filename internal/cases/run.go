@@ -1,6 +1,7 @@
 package cases
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,7 @@ type Runner struct {
 	bundle  *policy.Snapshot
 	library *policy.Snapshot
 	now     func() time.Time
+	pruned  func(policy.View, context.Context, string, policy.Input, time.Time) (ast.Value, error) // [policy.View.EvalPruned]
 
 	// Cases that follow each other often bring the same data: what was made of it is
 	// kept for the next.
@@ -46,7 +48,7 @@ type Runner struct {
 // and those with data on library. now is the time of questions that name none.
 // Close ends it.
 func NewRunner(bundle, library *policy.Snapshot, now func() time.Time) (*Runner, error) {
-	r := &Runner{bundle: bundle, library: library, now: now}
+	r := &Runner{bundle: bundle, library: library, now: now, pruned: policy.View.EvalPruned}
 	var err error
 	if bundle != nil {
 		if r.own, err = engine(bundle); err != nil {
@@ -132,11 +134,15 @@ func (r *Runner) answer(ctx context.Context, view policy.View, c Case) (any, err
 	}
 	switch c.Op {
 	case "decide":
-		return eval(ctx, view, "rolegate/report", in, at)
+		// What is remembered is the answer of what requests are asked.
+		if _, err := r.both(ctx, view, view.Entrypoint(), in, at); errors.Is(err, errPruned) {
+			return nil, err
+		}
+		return r.eval(ctx, view, "rolegate/report", in, at)
 	case "validate":
-		return problems(ctx, view, map[string]any{}, at, "rolegate/admin/validation", "rolegate/admin/member_validation")
+		return r.problems(ctx, view, map[string]any{}, at, "rolegate/admin/validation", "rolegate/admin/member_validation")
 	case "validate_change":
-		return problems(ctx, view, map[string]any{"old": c.Old}, at, "rolegate/admin/change_validation")
+		return r.problems(ctx, view, map[string]any{"old": c.Old}, at, "rolegate/admin/change_validation")
 	}
 	request, err := ast.InterfaceToValue(without(c.Request, "time"))
 	if err != nil {
@@ -145,7 +151,7 @@ func (r *Runner) answer(ctx context.Context, view policy.View, c Case) (any, err
 	entrypoint := map[string]string{
 		"assign": "rolegate/admin/assignment", "signup": "rolegate/admin/signup", "search": "rolegate/admin/search",
 	}[c.Op]
-	return eval(ctx, view, entrypoint, policy.Whole{Value: request}, at)
+	return r.eval(ctx, view, entrypoint, policy.Whole{Value: request}, at)
 }
 
 func without(m map[string]any, key string) map[string]any {
@@ -154,8 +160,10 @@ func without(m map[string]any, key string) map[string]any {
 	return m
 }
 
-func eval(ctx context.Context, view policy.View, entrypoint string, in policy.Input, at time.Time) (any, error) {
-	v, err := view.Eval(ctx, entrypoint, in, at)
+// eval answers an entry point's value on the whole input, which must be that on what its
+// footprint holds of the input.
+func (r *Runner) eval(ctx context.Context, view policy.View, entrypoint string, in policy.Input, at time.Time) (any, error) {
+	v, err := r.both(ctx, view, entrypoint, in, at)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", entrypoint, err)
 	}
@@ -163,15 +171,33 @@ func eval(ctx context.Context, view policy.View, entrypoint string, in policy.In
 	return ast.JSON(v)
 }
 
+// both evaluates on the whole input and on what the footprint holds of it, and answers
+// errPruned where that is not the same. What throws dice differs anyway.
+func (r *Runner) both(ctx context.Context, view policy.View, entrypoint string, in policy.Input, at time.Time) (ast.Value, error) {
+	v, err := view.Eval(ctx, entrypoint, in, at)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	_, reuse, unknown := view.Snapshot().Footprint(ctx, entrypoint)
+	if unknown != nil || reuse.Label == policy.BypassNondeterministic {
+		return v, err
+	}
+	pruned, prunedErr := r.pruned(view, ctx, entrypoint, in, at)
+	if (err == nil) != (prunedErr == nil) || err == nil && v.Compare(pruned) != 0 {
+		return nil, cmp.Or(ctx.Err(), errPruned)
+	}
+	return v, err
+}
+
 // problems answers validation results as cases write them: "code:subject", or "code".
-func problems(ctx context.Context, view policy.View, input map[string]any, at time.Time, entrypoints ...string) (any, error) {
+func (r *Runner) problems(ctx context.Context, view policy.View, input map[string]any, at time.Time, entrypoints ...string) (any, error) {
 	doc, err := ast.InterfaceToValue(input)
 	if err != nil {
 		return nil, err
 	}
 	found := []string{}
 	for _, entrypoint := range entrypoints {
-		v, err := eval(ctx, view, entrypoint, policy.Whole{Value: doc}, at)
+		v, err := r.eval(ctx, view, entrypoint, policy.Whole{Value: doc}, at)
 		if err != nil {
 			return nil, err
 		}
