@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -115,6 +116,7 @@ func TestMetadataOfAnswers(t *testing.T) {
 		[2]*ast.Term{ast.StringTerm("reason"), ast.StringTerm("mine")},
 		[2]*ast.Term{ast.StringTerm("list"), ast.ArrayTerm(ast.IntNumberTerm(1), ast.BooleanTerm(true), ast.NullTerm())},
 		[2]*ast.Term{ast.StringTerm("set"), ast.SetTerm(ast.StringTerm("a"))},
+		[2]*ast.Term{ast.StringTerm("beyond all bounds"), ast.NewTerm(ast.Number("1e400"))},
 		[2]*ast.Term{ast.IntNumberTerm(7), ast.StringTerm("no key")},
 		[2]*ast.Term{ast.StringTerm("object"), ast.ObjectTerm([2]*ast.Term{ast.StringTerm("a"), ast.StringTerm("b")}, [2]*ast.Term{ast.IntNumberTerm(7), ast.StringTerm("no key")})},
 	)
@@ -134,7 +136,7 @@ func TestMetadataOfAnswers(t *testing.T) {
 			}
 			expected := map[string]any{
 				"decision_id": "0123", "reason": reason, "verdict": got["verdict"], "generation": 0.0, "source": "none",
-				"list": []any{1.0, true, nil}, "set": []any{"a"}, "object": map[string]any{"a": "b"},
+				"beyond all bounds": nil, "list": []any{1.0, true, nil}, "set": []any{"a"}, "object": map[string]any{"a": "b"},
 			}
 			if want {
 				all := map[string]any{}
@@ -152,5 +154,45 @@ func TestMetadataOfAnswers(t *testing.T) {
 	short.Reason, short.Origin = strings.Repeat("x", maxReason), policy.OriginHit
 	if got := metadata(short).AsMap(); got["reason"] != short.Reason || got["source"] != string(policy.OriginHit) {
 		t.Errorf("got %v", got)
+	}
+	broken := proxy.Answer{}
+	broken.Reason = "a\xffb"
+	if got := metadata(broken).AsMap(); got["reason"] != "ab" {
+		t.Errorf("a reason that is not UTF-8: got %q, want what is readable of it", got["reason"])
+	}
+}
+
+// TestHTTPDenials: over HTTP no denial has a status of which Envoy makes an error, and a
+// fault has 503.
+func TestHTTPDenials(t *testing.T) {
+	for code := -1; code <= 1000; code++ {
+		want := http.StatusForbidden
+		if _, known := typev3.StatusCode_name[int32(code)]; known && code >= 300 && code <= 499 {
+			want = code
+		}
+		if got := httpDenied(proxy.Reply{Status: code, AnyStatus: true}); got != want {
+			t.Errorf("%d: got %d, want %d", code, got, want)
+		}
+		if got := httpDenied(proxy.Reply{Status: code, Fault: true}); got != http.StatusServiceUnavailable {
+			t.Errorf("a fault with %d: got %d, want 503", code, got)
+		}
+	}
+}
+
+// TestCopiesAreJoined: of the copies of one header the HTTP service says one line.
+func TestCopiesAreJoined(t *testing.T) {
+	one := func(name, value string) proxy.Header { return proxy.Header{Name: name, Value: value} }
+	more := func(name, value string) proxy.Header { return proxy.Header{Name: name, Value: value, Append: true} }
+	for name, c := range map[string]struct{ list, want []proxy.Header }{
+		"one of each":             {[]proxy.Header{one("a", "1"), one("b", "2")}, []proxy.Header{one("a", "1"), one("b", "2")}},
+		"an appended one alone":   {[]proxy.Header{more("a", "1")}, []proxy.Header{one("a", "1")}},
+		"a list":                  {[]proxy.Header{one("a", "1"), more("a", "2"), more("A", "3"), one("b", "4")}, []proxy.Header{one("a", "1,2,3"), one("b", "4")}},
+		"a list behind another":   {[]proxy.Header{one("b", "0"), one("a", "1"), more("a", "2")}, []proxy.Header{one("b", "0"), one("a", "1,2")}},
+		"cookies":                 {[]proxy.Header{one("cookie", "a=1"), more("cookie", "b=2")}, []proxy.Header{one("cookie", "a=1; b=2")}},
+		"the second in its place": {[]proxy.Header{one("a", "1"), one("A", "2")}, []proxy.Header{one("a", "2")}},
+	} {
+		if diff := cmp.Diff(c.want, joinCopies(c.list)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }

@@ -87,11 +87,9 @@ func deniedOptions(headers []proxy.Header) []*corev3.HeaderValueOption {
 // httpStatus is a status that Envoy knows and that is no success, unless that is meant;
 // 403 in place of any other.
 func httpStatus(code int, success bool) typev3.StatusCode {
-	if code >= 300 && code <= 599 || success && code >= 200 && code <= 299 {
-		known := typev3.StatusCode(code)
-		if _, ok := typev3.StatusCode_name[int32(known)]; ok {
-			return known
-		}
+	known := typev3.StatusCode(code) // none is above 599
+	if _, ok := typev3.StatusCode_name[int32(known)]; ok && (code >= 300 || success && code >= 200) {
+		return known
 	}
 	return typev3.StatusCode_Forbidden
 }
@@ -147,10 +145,7 @@ func metadata(a proxy.Answer) *structpb.Struct {
 	if source == "" {
 		source = "none"
 	}
-	reason := a.Reason
-	if len(reason) > maxReason {
-		reason = reason[:maxReason]
-	}
+	reason := a.Reason[:min(len(a.Reason), maxReason)]
 	set := func(key string, v *structpb.Value) {
 		if _, theirs := fields[key]; !theirs || !a.Reply.MetadataFirst {
 			fields[key] = v
