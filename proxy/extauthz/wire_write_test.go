@@ -14,13 +14,23 @@ import (
 // readable are paths that policies may read in a request: those that are written from the
 // wire, their neighbors, and each header that the request has.
 func readable(req *authv3.CheckRequest) []ast.Ref {
+	at := func(segments ...any) ast.Ref {
+		ref := make(ast.Ref, len(segments))
+		for i, s := range segments {
+			if name, ok := s.(string); ok {
+				ref[i] = ast.StringTerm(name)
+			} else {
+				ref[i] = ast.InternedTerm(s.(int))
+			}
+		}
+		return ref
+	}
 	paths := []ast.Ref{
-		ast.MustParseRef("input.source_principal"), ast.MustParseRef("input.source_principal.x"), ast.MustParseRef("input.attributes"),
-		ast.MustParseRef("input.attributes.source.principal"), ast.MustParseRef("input.attributes.source.service"),
-		ast.MustParseRef("input.version"), ast.MustParseRef("input[1]"), ast.MustParseRef("input.attributes.request.http"),
+		at("source_principal"), at("source_principal", "x"), at("attributes"), at("attributes", "source", "principal"),
+		at("attributes", "source", "service"), at("version"), at(1), at("attributes", "request", "http"),
 	}
 	for _, name := range []string{"method", "path", "host", "scheme", "protocol", "headers", "headerMap", "id"} {
-		paths = append(paths, ast.MustParseRef("input.attributes.request.http."+name), ast.MustParseRef("input.attributes.request.http."+name+".x"))
+		paths = append(paths, at("attributes", "request", "http", name), at("attributes", "request", "http", name, "x"))
 	}
 	http := req.GetAttributes().GetRequest().GetHttp()
 	names := []string{"authorization", "Authorization", "x-user", "missing"}
@@ -31,10 +41,7 @@ func readable(req *authv3.CheckRequest) []ast.Ref {
 		names = append(names, h.GetKey())
 	}
 	for _, name := range names {
-		paths = append(paths, ast.MustParseRef("input.attributes.request.http.headers").Append(ast.StringTerm(name)))
-	}
-	for i := range paths {
-		paths[i] = paths[i][1:]
+		paths = append(paths, at("attributes", "request", "http", "headers", name))
 	}
 	return paths
 }
