@@ -69,8 +69,8 @@ type HTTPServer struct {
 	log    *zap.Logger
 	port
 	ending atomic.Bool
-	// complained is when a fault was last told, in ns: a policy that HTTP cannot speak for
-	// has one at every request.
+	// complained is when a fault was last told, Unix time in ns: a policy that HTTP cannot
+	// speak for has one at every request.
 	complained atomic.Int64
 }
 
@@ -195,11 +195,7 @@ func (s *HTTPServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// On a denial Envoy gives the client every header that it is not told to keep.
 	header["Date"], header["Content-Type"] = nil, nil
 	for _, h := range a.headers {
-		if h.Append {
-			header.Add(h.Name, h.Value)
-		} else {
-			header.Set(h.Name, h.Value)
-		}
+		header.Add(h.Name, h.Value) // of an allow one line each, of a denial as the gRPC service has them
 	}
 	if s.ending.Load() {
 		header.Set("Connection", "close")
@@ -235,7 +231,7 @@ const complainEvery = time.Second
 // complain logs a fault, at most one a second.
 func (s *HTTPServer) complain(decision, fault string) {
 	now, last := time.Now().UnixNano(), s.complained.Load()
-	if (last == 0 || now-last >= int64(complainEvery) || now < last) && s.complained.CompareAndSwap(last, now) {
+	if (now-last >= int64(complainEvery) || now < last) && s.complained.CompareAndSwap(last, now) {
 		s.log.Error("a response had to become a denial", zap.String("decision", decision), zap.String("fault", fault))
 	}
 }

@@ -176,26 +176,16 @@ func (s *Server) Check(ctx context.Context, req *authv3.CheckRequest) (*authv3.C
 	return s.teller.response(s.gate.CheckAside(ctx, in, aside)), nil
 }
 
-// recovered answers a panic: with a denial where a decision was asked for.
+// recovered answers a panic of what is no check: checks answer theirs themselves.
 func (s *Server) recovered(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
 	defer func() {
-		p := recover()
-		if p == nil {
-			return
+		if p := recover(); p != nil {
+			s.log.Error("panic", zap.String("method", info.FullMethod),
+				zap.String("type", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
+			answer, err = nil, grpcstatus.Error(codes.Internal, "internal error")
 		}
-		s.log.Error("panic", zap.String("method", info.FullMethod),
-			zap.String("type", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
-		if _, check := req.(*authv3.CheckRequest); check {
-			answer, err = refusal(), nil
-			return
-		}
-		answer, err = nil, grpcstatus.Error(codes.Internal, "internal error")
 	}()
-	answer, err = handler(ctx, req)
-	if r, check := answer.(*authv3.CheckResponse); check && err == nil && r == nil {
-		return refusal(), nil
-	}
-	return answer, err
+	return handler(ctx, req)
 }
 
 // Listen opens the listener, so that a bad address ends the program before anything

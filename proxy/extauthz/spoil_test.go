@@ -66,7 +66,12 @@ func spoil(m protoreflect.MessageDescriptor, raw []byte, yield func([]byte) bool
 // additions are fields, and what looks like some, of numbers up to one beyond the highest.
 func additions(highest protowire.Number) [][]byte {
 	list := [][]byte{
-		{0xff}, {0}, {0, 0}, {4<<3 | 3, 4<<3 | 4}, {4<<3 | 4}, {2<<3 | 7},
+		{0xff},
+		{0},
+		{0, 0},
+		{4<<3 | 3, 4<<3 | 4},
+		{4<<3 | 4},
+		{2<<3 | 7},
 		protowire.AppendVarint(protowire.AppendTag(nil, protowire.MaxValidNumber, protowire.VarintType), 1),
 		protowire.AppendVarint(protowire.AppendVarint(nil, uint64(protowire.MaxValidNumber+1)<<3), 1),
 		protowire.AppendVarint(protowire.AppendVarint(nil, math.MaxUint64-7), 1),
