@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"net/http"
 	"testing"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -56,29 +57,61 @@ func answers() *rapid.Generator[proxy.Answer] {
 func TestResponseLaws(t *testing.T) {
 	allowed := 0
 	rapid.Check(t, func(t *rapid.T) {
-		a := answers().Draw(t, "answer")
-		r, fault := guard(response(a), a.Effect)
-		allows := r.GetStatus().GetCode() == int32(codes.OK)
-		if allows && (a.Effect != policy.Allow || fault != "") {
-			t.Errorf("%+v with fault %q is allowed: %v", a, fault, r)
-		}
-		if a.Effect != policy.Allow && fault == "a denial that would be an allow" {
-			t.Errorf("%+v: only the guard kept it from being allowed", a)
-		}
-		if allows != (r.GetOkResponse() != nil) || r.GetStatus() == nil {
-			t.Errorf("%+v: status and response differ: %v", a, r)
-		}
-		if !allows && (r.GetErrorResponse() != nil) != (a.Reply.Fault && fault == "") {
-			t.Errorf("%+v: is it an error? %v", a, r)
-		}
-		if fault := contradiction(r, meaning{effect: map[bool]policy.Effect{true: policy.Allow}[allows]}); fault != "" {
-			t.Errorf("%+v: the guard lets a contradiction pass, %s: %v", a, fault, r)
-		}
-		if _, err := proto.Marshal(r); err != nil {
-			t.Errorf("%+v: the response cannot be sent: %v", a, err)
-		}
-		if allows {
+		if lawful(t, answers().Draw(t, "answer")) {
 			allowed++
+		}
+	})
+}
+
+// lawful fails if the response to an answer breaks a law, and says whether it allows.
+func lawful(t rapid.TB, a proxy.Answer) (allows bool) {
+	t.Helper()
+	r, fault := guardAs(response(a), meaningOf(a))
+	allows = r.GetStatus().GetCode() == int32(codes.OK)
+	if allows && (!a.Passes() || fault != "") {
+		t.Errorf("%+v with fault %q is allowed: %v", a, fault, r)
+	}
+	if !a.Passes() && fault == "a denial that would be an allow" {
+		t.Errorf("%+v: only the guard kept it from being allowed", a)
+	}
+	if allows != (r.GetOkResponse() != nil) || r.GetStatus() == nil {
+		t.Errorf("%+v: status and response differ: %v", a, r)
+	}
+	if !allows && (r.GetErrorResponse() != nil) != (a.Reply.Fault && fault == "") {
+		t.Errorf("%+v: is it an error? %v", a, r)
+	}
+	said := meaning{effect: map[bool]policy.Effect{true: policy.Allow}[allows], anyStatus: a.Reply.AnyStatus}
+	if fault := contradiction(r, said); fault != "" {
+		t.Errorf("%+v: the guard lets a contradiction pass, %s: %v", a, fault, r)
+	}
+	if _, err := proto.Marshal(r); err != nil {
+		t.Errorf("%+v: the response cannot be sent: %v", a, err)
+	}
+	return allows
+}
+
+// FuzzResponse: the laws, of answers that carry any texts and any numbers.
+func FuzzResponse(f *testing.F) {
+	f.Add(byte(policy.Allow), "allowed", "x-user", "ann", false, "x_rolegate_roles", 0, "", false, false, false)
+	f.Add(byte(policy.Deny), "no_roles", "www-authenticate", "Bearer", false, "", 401, "log in", false, false, false)
+	f.Add(byte(policy.Deny), "cached", "age", "1", true, "", 200, "{}", false, true, false)
+	f.Add(byte(policy.Deny), "timeout", "retry-after", "1", false, "", 503, "", true, false, false)
+	f.Add(byte(policy.Allow), "split\xff", "X-Rolegate-Subject", "a\r\nb: c", true, "X-ROLEGATE-SUBJECT", 99, "\xff", true, true, false)
+	f.Add(byte(7), "", "", "", false, "", -1, "", false, false, true)
+	f.Fuzz(func(t *testing.T, effect byte, reason, name, value string, appends bool, removed string, status int, body string, fault, anyStatus, dryRun bool) {
+		a := proxy.Answer{ID: "0123", DryRun: dryRun}
+		a.Effect, a.Reason = policy.Effect(effect), reason
+		header := []proxy.Header{{Name: name, Value: value, Append: appends}}
+		a.Reply = proxy.Reply{
+			SetHeaders: header, RemoveHeaders: []string{removed}, AddToResponse: header, SetQuery: []proxy.Parameter{{Name: name, Value: value}}, RemoveQuery: []string{removed},
+			Status: status, Headers: header, Body: body, AnyStatus: anyStatus, Fault: fault,
+		}
+		lawful(t, a)
+		a.Reply.SetQuery, a.Reply.RemoveQuery = nil, nil
+		a = sound(a)
+		lawful(t, a)
+		if r, fault := httpResponse(a); (r.status == http.StatusOK) != (a.Passes() && fault == "") || r.status >= 500 && (!a.Reply.Fault || a.Passes()) {
+			t.Errorf("%+v: HTTP says %d, with fault %q", a, r.status, fault)
 		}
 	})
 }
