@@ -80,3 +80,32 @@ func TestEndedDeadlineLeavesNoTimer(t *testing.T) {
 		d.end()
 	})
 }
+
+// TestWaitingForADeadline: all who wait wait for the same, also after somebody asked
+// whether anybody does, and the end of the request is the end of their wait.
+func TestWaitingForADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		d := withDeadline(t.Context(), time.Hour)
+		if d.waitedFor() {
+			t.Error("somebody waits before anybody did")
+		}
+		first := d.Done()
+		for range 2 {
+			if !d.waitedFor() {
+				t.Error("nobody waits after somebody did")
+			}
+		}
+		if d.Done() != first {
+			t.Error("two who wait wait for two things")
+		}
+		d.end()
+		<-first
+		if err := d.Err(); !errors.Is(err, context.Canceled) || time.Since(began) > 0 {
+			t.Errorf("ended: got %v after %v, want it canceled at once", err, time.Since(began))
+		}
+		if !d.waitedFor() {
+			t.Error("who waited once may still hold the context")
+		}
+	})
+}

@@ -45,8 +45,8 @@ func TestDryRun(t *testing.T) {
 			t.Errorf("recorded as %+v", r)
 		}
 	}
-	want := []string{"rolegate_dry_run 1", "rolegate_dry_run_lifted_total 50"}
-	if diff := cmp.Diff(want, gathered(t, reg, "rolegate_dry_run", "rolegate_dry_run_lifted_total")); diff != "" {
+	want := []string{"rolegate_dry_run 1", "rolegate_dry_run_lifted_total 50", "rolegate_route_unmatched_total 51"}
+	if diff := cmp.Diff(want, gathered(t, reg, "rolegate_dry_run", "rolegate_dry_run_lifted_total", "rolegate_route_unmatched_total")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -74,4 +74,19 @@ func gathered(t *testing.T, reg prometheus.Gatherer, names ...string) []string {
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// TestDryRunLiftsDenialsAlone: what the policy allows was not let through in spite of it.
+func TestDryRunLiftsDenialsAlone(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	g, err := proxy.New(proxy.Config{DryRun: true}, engine(t, "package mine\n\ndecision := true", ""), nil, nil, reg, now, zaptest.NewLogger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := g.Check(t.Context(), get("/")); !a.Passes() || a.Effect != policy.Allow {
+		t.Errorf("got %+v, want an allow", a)
+	}
+	if diff := cmp.Diff([]string{"rolegate_dry_run_lifted_total 0"}, gathered(t, reg, "rolegate_dry_run_lifted_total")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }

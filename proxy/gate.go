@@ -122,13 +122,11 @@ func (g *Gate) note(c *check) {
 func (g *Gate) complain(a *Answer, fault error) {
 	level := zapcore.DebugLevel
 	now, last := g.clock().UnixNano(), g.complained.Load()
-	if (last == 0 || now-last >= int64(complainEvery) || now < last) && g.complained.CompareAndSwap(last, now) {
+	if (now-last >= int64(complainEvery) || now < last) && g.complained.CompareAndSwap(last, now) {
 		level = zapcore.ErrorLevel
 	}
-	if entry := g.log.Check(level, "a decision had to become a denial"); entry != nil {
-		entry.Write(zap.String("decision", a.ID), zap.String("reason", a.Reason),
-			zap.Uint64("generation", a.Generation), zap.Error(fault))
-	}
+	g.log.Log(level, "a decision had to become a denial", zap.String("decision", a.ID), zap.String("reason", a.Reason),
+		zap.Uint64("generation", a.Generation), zap.Error(fault))
 }
 
 // check is one request on its way through the gate.
@@ -155,7 +153,7 @@ type check struct {
 
 	teller   Teller // nil: the answer itself is wanted
 	recalled policy.Recalled
-	found    bool  // recalled is the decision
+	found    bool  // recalled is the decision, and the answer is of it
 	told     *told // what is said of recalled; nil: it has to be made
 	series   series
 }
@@ -222,12 +220,10 @@ func (c *check) run(ctx context.Context) {
 		if p == nil {
 			return
 		}
-		c.identify()
-		c.found, c.told = false, nil
+		c.refuse(policy.ReasonPolicyError, errPanic)
 		// The stack says where. What was panicked with may hold part of a request.
 		c.gate.log.Error("panic while deciding", zap.String("decision", c.answer.ID),
 			zap.String("type", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
-		c.refuse(policy.ReasonPolicyError, errPanic)
 	}()
 
 	view := c.gate.engine.View()
@@ -257,18 +253,22 @@ func (c *check) run(ctx context.Context) {
 	c.decide(ctx)
 }
 
-// recall answers from memory, where that takes nothing to be made.
+// recall answers from memory, where that takes nothing to be made. Parameters of the route
+// have to be made, so only who wants the answer itself gets them. found comes last: of a
+// check that panics on its way nothing is kept, and it is no other request's afterwards.
 func (c *check) recall() bool {
-	c.answer.Route = c.resolve(c.teller == nil || c.view.ReadsParams())
+	c.answer.Route = c.resolve(c.teller == nil)
 	c.doc.Subject, c.doc.Route, c.doc.rest = c.answer.Subject, c.answer.Route, c.in.Rest
-	c.recalled, c.found = c.view.Recall(&c.key, &c.doc, c.began)
-	if !c.found {
+	recalled, ok := c.view.Recall(&c.key, &c.doc, c.began)
+	if !ok {
 		return false
 	}
-	c.answer.Decision = c.recalled.Decision()
+	c.recalled = recalled
+	c.answer.Decision = recalled.Decision()
 	if c.told = c.toldBefore(); c.told == nil {
 		c.reply()
 	}
+	c.found = true
 	return true
 }
 
@@ -380,18 +380,12 @@ func claim(claims ast.Object, name string) (string, bool) {
 		v, ok := t.Value.(ast.String)
 		return string(v), ok
 	}
-	outer, inner, nested := strings.Cut(name, ".")
-	if !nested {
-		return "", false
-	}
+	outer, inner, _ := strings.Cut(name, ".")
 	t := claims.Get(ast.StringTerm(outer))
 	if t == nil {
 		return "", false
 	}
-	members, ok := t.Value.(ast.Object)
-	if !ok {
-		return "", false
-	}
+	members, _ := t.Value.(ast.Object) // none, if it is of another type
 	return claim(members, inner)
 }
 
@@ -463,10 +457,7 @@ func briefly(err error) error {
 			break
 		}
 	}
-	if len(text) > most {
-		text = text[:most]
-	}
-	return errors.New(strings.ToValidUTF8(text, ""))
+	return errors.New(strings.ToValidUTF8(text[:min(len(text), most)], ""))
 }
 
 // newID is a decision's id: 128 random bits, so that ids of many instances never

@@ -409,14 +409,16 @@ func TestMalformedIsRefusedBeforeAnythingIsAsked(t *testing.T) {
 	identity := authenticator(func() (policy.Subject, error) { asked = true; return policy.Subject{}, nil })
 	g := gate(t, proxy.Config{}, engine(t, "package rolegate\n\ndecision := true", ""), identity, zap.NewNop())
 	for name, in := range map[string]proxy.Inbound{
-		"zero":       {},
-		"method":     {Method: "GE T", Path: "/", Host: "h"},
-		"connect":    {Method: "CONNECT", Path: "/", Host: "h"},
-		"path":       {Method: "GET", Path: "/a/../b", Host: "h"},
-		"no path":    {Method: "GET", Host: "h"},
-		"host":       {Method: "GET", Path: "/", Host: "a@b"},
-		"by surface": {Method: "GET", Path: "/", Host: "h", Malformed: "word"},
-		"header":     {Method: "GET", Path: "/", Host: "h", HeaderNames: slices.Values([]string{"x_rolegate_\x00"})},
+		"zero":                    {},
+		"method":                  {Method: "GE T", Path: "/", Host: "h"},
+		"connect":                 {Method: "CONNECT", Path: "/", Host: "h"},
+		"path":                    {Method: "GET", Path: "/a/../b", Host: "h"},
+		"no path":                 {Method: "GET", Host: "h"},
+		"host":                    {Method: "GET", Path: "/", Host: "a@b"},
+		"by surface":              {Method: "GET", Path: "/", Host: "h", Malformed: "word"},
+		"header":                  {Method: "GET", Path: "/", Host: "h", HeaderNames: slices.Values([]string{"x_rolegate_\x00"})},
+		"header, and sound ones":  {Method: "GET", Path: "/", Host: "h", HeaderNames: slices.Values([]string{"accept", "x_rolegate_\x00", "accept", "x-rolegate-a"})},
+		"host, and sound headers": {Method: "GET", Path: "/", Host: "a@b", HeaderNames: slices.Values([]string{"accept"})},
 	} {
 		if a := g.Check(t.Context(), in); a.Effect != policy.Deny || a.Reason != policy.ReasonMalformedRequest || a.Reply.Status != 400 {
 			t.Errorf("%s: got %s %s %d, want malformed_request with 400", name, a.Effect, a.Reason, a.Reply.Status)

@@ -57,3 +57,22 @@ decision := {"allowed": false, "reason": input.subject.error} if input.subject.e
 		})
 	}
 }
+
+// TestTheRoleLibraryIsToldOfALapsedSubject: it looks at the clock itself, and has more to
+// say of a token that has ended than that it has.
+func TestTheRoleLibraryIsToldOfALapsedSubject(t *testing.T) {
+	const rego = `package rolegate
+
+decision := {"allowed": false, "reason": sprintf("%s until %d", [input.subject.id, input.subject.claims.exp])}
+`
+	who := request{}
+	who.Subject.ID, who.Subject.Claims = "ann", []byte(`{"exp": 7}`)
+	g := gate(t, proxy.Config{MaxTime: time.Minute}, engine(t, rego, asidesRoutes), who, zap.NewNop())
+	in := request{Method: "GET", Host: "h", Path: "/v1/acme/documents/1"}.inbound(t)
+	if a := g.Check(t.Context(), in); a.Reason != "ann until 7" {
+		t.Errorf("got %q, want the subject as it is", a.Reason)
+	}
+	if a := g.CheckAside(t.Context(), in, proxy.Aside{Entrypoint: "rolegate/other"}); a.Subject.Error != policy.ReasonTokenExpired || a.Subject.ID != "" {
+		t.Errorf("another entry point: got %+v, want nobody whose token expired", a.Subject)
+	}
+}

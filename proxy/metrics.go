@@ -48,14 +48,17 @@ func newMetrics(reg prometheus.Registerer, dryRun bool) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
+	all := []prometheus.Collector{m.decisions, m.duration, m.unmatched}
 	if dryRun {
 		on := prometheus.NewGauge(prometheus.GaugeOpts{Name: "rolegate_dry_run", Help: "1 while nothing that a policy denies is stopped."})
 		on.Set(1)
-		if err := errors.Join(reg.Register(on), reg.Register(m.lifted)); err != nil {
-			return m, err
-		}
+		all = append(all, on, m.lifted)
 	}
-	return m, errors.Join(reg.Register(m.decisions), reg.Register(m.duration), reg.Register(m.unmatched))
+	var err error
+	for _, c := range all {
+		err = errors.Join(err, reg.Register(c))
+	}
+	return m, err
 }
 
 // series are where answers of one kind are counted.

@@ -63,3 +63,22 @@ decision := {"allow": true, "reason": "the policy's own words", "valid_until": n
 		t.Error("two gates share a registry")
 	}
 }
+
+// TestMetricsThatAreTaken: a gate that cannot be counted does not begin.
+func TestMetricsThatAreTaken(t *testing.T) {
+	names := []string{"rolegate_decisions_total", "rolegate_decision_duration_seconds", "rolegate_route_unmatched_total"}
+	dry := []string{"rolegate_dry_run", "rolegate_dry_run_lifted_total"}
+	for _, dryRun := range []bool{false, true} {
+		for _, name := range append(append([]string{""}, names...), dry...) {
+			reg := prometheus.NewRegistry()
+			if name != "" {
+				reg.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: "somebody else's"}))
+			}
+			_, err := proxy.New(proxy.Config{DryRun: dryRun}, engine(t, "", ""), nil, nil, reg, now, zap.NewNop())
+			want := slices.Contains(names, name) || dryRun && slices.Contains(dry, name)
+			if (err != nil) != want {
+				t.Errorf("dry run %t, %q is taken: got %v, want an error: %t", dryRun, name, err, want)
+			}
+		}
+	}
+}

@@ -209,6 +209,111 @@ func TestWhatCannotBeMeant(t *testing.T) {
 	}
 }
 
+// TestKeysOfAnotherType: what JSON cannot say, Rego can. A name that is no text is an error;
+// a key of the result that is none is a key that nobody knows.
+func TestKeysOfAnotherType(t *testing.T) {
+	odd := ast.NewObject([2]*ast.Term{ast.IntNumberTerm(1), ast.StringTerm("a")})
+	for _, key := range []string{"headers", "response_headers_to_add", "query_parameters_to_set", "dynamic_metadata"} {
+		result := ast.NewObject([2]*ast.Term{ast.StringTerm(key), ast.NewTerm(odd)})
+		if got, err := carry(result, true, ProfileRolegate); err == nil {
+			t.Errorf("%v: got %+v, want an error", result, got)
+		}
+	}
+	if got, err := carry(odd, true, ProfileRolegate); err != nil || !cmp.Equal(got, carried{}, cmp.AllowUnexported(carried{})) {
+		t.Errorf("%v: got %+v, %v, want nothing carried", odd, got, err)
+	}
+}
+
+// TestWhatTheProfileOPAEnvoyCarries: names and values of a query as the policy encoded them,
+// no tenant and no roles, and only statuses that Envoy sends.
+func TestWhatTheProfileOPAEnvoyCarries(t *testing.T) {
+	same := cmp.AllowUnexported(carried{})
+	for _, c := range []struct {
+		allowed bool
+		result  string
+		want    *carried // nil: an error
+	}{
+		{true, `{"tenant": "acme", "roles": ["a"]}`, &carried{}},
+		{true, `{"query_parameters_to_set": {"a%5B%5D": ["b=c", "d+e"]}}`, &carried{setQuery: []Parameter{{"a%5B%5D", "b=c"}, {"a%5B%5D", "d+e"}}}},
+		{true, `{"query_parameters_to_set": {"a=b": "c"}}`, nil},
+		{true, `{"query_parameters_to_set": {"a": "b&c"}}`, nil},
+		{true, `{"query_parameters_to_set": {"a": ["b", "b#"]}}`, nil},
+		{true, `{"query_parameters_to_set": {"": "b"}}`, nil},
+		{false, `{"http_status": 302}`, &carried{status: 302}},
+		{false, `{"http_status": 418}`, nil},
+		{false, `{"http_status": 0}`, nil},
+	} {
+		got, err := carry(value(t, c.result), c.allowed, ProfileOPAEnvoy)
+		got.profile = ProfileRolegate
+		switch {
+		case c.want == nil:
+			if err == nil {
+				t.Errorf("%s: got %+v, want an error", c.result, got)
+			}
+		case err != nil || !cmp.Equal(*c.want, got, same):
+			t.Errorf("%s: %v (-want +got)\n%s", c.result, err, cmp.Diff(*c.want, got, same))
+		}
+	}
+}
+
+// TestEveryStatusThatEnvoySends: all that HTTP knows from 200 on, but for three.
+func TestEveryStatusThatEnvoySends(t *testing.T) {
+	for status := -1; status <= 1000; status++ {
+		want := status >= 200 && http.StatusText(status) != "" && status != 418 && status != 425 && status != 451
+		if got := sendable(status); got != want {
+			t.Errorf("%d: got %t, want %t", status, got, want)
+		}
+	}
+}
+
+// TestDeniedAsThePolicySays: in the profile opa-envoy the client gets what the policy says of
+// a denial, 403 if it says no status, and nothing of ours.
+func TestDeniedAsThePolicySays(t *testing.T) {
+	cfg := Config{Profile: ProfileOPAEnvoy}
+	for name, c := range map[string]struct {
+		says carried
+		want Reply
+	}{
+		"nothing":  {carried{}, Reply{Status: 403, AnyStatus: true, MetadataFirst: true}},
+		"a status": {carried{status: 200}, Reply{Status: 200, AnyStatus: true, MetadataFirst: true}},
+		"all": {
+			carried{status: 401, body: "no", hasBody: true, headers: []Header{{"x-a", "1", false}}},
+			Reply{Status: 401, AnyStatus: true, MetadataFirst: true, Body: "no", Headers: []Header{{"x-a", "1", false}}},
+		},
+	} {
+		a := Answer{ID: "0123", Decision: policy.Decision{Result: ast.Boolean(false)}}
+		if err := cfg.replyTo(&a, c.says, nil, time.UnixMilli(0)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, a.Reply); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", name, diff)
+		}
+	}
+}
+
+// TestWhatIsMissingIsNotEmpty: what a request does not have, or has twice, is not the empty
+// text.
+func TestWhatIsMissingIsNotEmpty(t *testing.T) {
+	c := newCheck(&Gate{})
+	c.in.Extensions = map[string]string{"empty": ""}
+	c.in.Credentials.Headers = oneHeader{"x-empty": {""}, "x-twice": {"a", "b"}}
+	for name, want := range map[string]bool{"empty": true, "missing": false} {
+		if v, ok := c.extension(name); ok != want || v != "" {
+			t.Errorf("extension %s: got %q, %t, want %t", name, v, ok, want)
+		}
+	}
+	for name, want := range map[string]bool{"X-Empty": true, "x-twice": false, "x-missing": false} {
+		if v, ok := c.header(name); ok != want || v != "" {
+			t.Errorf("header %s: got %q, %t, want %t", name, v, ok, want)
+		}
+	}
+}
+
+type oneHeader map[string][]string
+
+// Values implements [Headers].
+func (h oneHeader) Values(name string) []string { return h[name] }
+
 // TestWhatIsCarried: what has the right shape arrives whole.
 func TestWhatIsCarried(t *testing.T) {
 	same := cmp.AllowUnexported(carried{})

@@ -103,22 +103,11 @@ func (a *Answer) vouched(now time.Time) string {
 }
 
 func joinEscaped(list []string) string {
-	if len(list) == 1 {
-		return Escape(list[0])
-	}
-	size := len(list)
-	for _, s := range list {
-		size += len(s)
-	}
-	var b strings.Builder
-	b.Grow(size) // enough, but for escapes
+	escaped := make([]string, len(list))
 	for i, s := range list {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(Escape(s))
+		escaped[i] = Escape(s)
 	}
-	return b.String()
+	return strings.Join(escaped, ",")
 }
 
 // deny tells the client the class of the denial and the decision's id. The reason
@@ -175,7 +164,7 @@ func deniedStatus(status int, headers []Header) int {
 			return status
 		}
 	}
-	if status < 400 || status > 599 {
+	if status < 400 { // above 599 there is none that HTTP knows
 		return http.StatusForbidden
 	}
 	return status

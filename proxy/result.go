@@ -50,16 +50,13 @@ type carried struct {
 // To policies written for opa-envoy-plugin tenant and roles mean nothing, and a status
 // of the wrong kind is an error.
 func carry(result ast.Value, allowed bool, profile Profile) (carried, error) {
-	c := carried{profile: profile}
 	o, ok := result.(ast.Object)
 	if !ok {
-		return c, nil // a bare boolean
+		return carried{}, nil // a bare boolean
 	}
+	c := carried{profile: profile}
 	err := o.Iter(func(k, v *ast.Term) error {
-		key, ok := k.Value.(ast.String)
-		if !ok {
-			return nil
-		}
+		key, _ := k.Value.(ast.String) // another type is no key that is known
 		if err := c.read(string(key), v.Value, allowed); err != nil {
 			return fmt.Errorf("the result's %s: %w", string(key), err)
 		}
@@ -104,7 +101,7 @@ func (c *carried) readAllowed(key string, v ast.Value) (err error) {
 	case "query_parameters_to_set":
 		c.setQuery, err = parameters(v, plainFor(c.profile))
 	case "query_parameters_to_remove":
-		if c.removeQuery, err = texts(v); err == nil && !allValid(c.removeQuery) {
+		if c.removeQuery, err = texts(v); !allValid(c.removeQuery) {
 			err = errValue
 		}
 	}
@@ -127,7 +124,7 @@ func (c *carried) readDenied(key string, v ast.Value) (err error) {
 	case "body":
 		c.body, err = text(v)
 		c.hasBody = true
-		if err == nil && (!utf8.ValidString(c.body) || len(c.body) > maxBody) {
+		if !utf8.ValidString(c.body) || len(c.body) > maxBody {
 			err = fmt.Errorf("is not UTF-8 or longer than %d bytes", maxBody)
 		}
 	}

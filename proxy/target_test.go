@@ -35,3 +35,19 @@ func TestParsedPaths(t *testing.T) {
 		}
 	}
 }
+
+// TestParsedTargetsPartByPart: what cannot be read of a target is nil, and what can is there.
+func TestParsedTargetsPartByPart(t *testing.T) {
+	for target, want := range map[string][2]bool{
+		"/a?x=1":     {true, true},
+		"/a":         {true, true},
+		"/%zz?x=1":   {false, true},
+		"/a?x=%zz":   {true, false},
+		"/%zz?x=%zz": {false, false},
+	} {
+		path, query, err := proxy.ParsedTarget(target)
+		if got := [2]bool{path != nil, query != nil}; got != want || (err == nil) != (want[0] && want[1]) {
+			t.Errorf("%q: got %v, %v, %v, want path and query: %v", target, path, query, err, want)
+		}
+	}
+}

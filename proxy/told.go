@@ -3,8 +3,6 @@ package proxy
 import (
 	"bytes"
 	"context"
-
-	"github.com/rolegate/rolegate/policy"
 )
 
 // Teller puts answers into the bytes that a surface sends. It is compared, so it is a
@@ -60,7 +58,7 @@ func (c *check) toldBefore() *told {
 
 // keep keeps the message of a recalled decision with it.
 func (c *check) keep(message []byte) {
-	if !c.found || len(c.spoofs) > 0 || c.fault != nil || c.answer.Origin != policy.OriginHit {
+	if !c.found || len(c.spoofs) > 0 || c.fault != nil {
 		return
 	}
 	t := &told{
