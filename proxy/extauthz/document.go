@@ -104,10 +104,11 @@ func (w *walk) message(m protoreflect.Message, depth int) ast.Object {
 
 // rawOnly answers the raw headers of a message that has some and no others.
 func rawOnly(m protoreflect.Message) []*corev3.HeaderValue {
-	if http, ok := m.Interface().(*authv3.AttributeContext_HttpRequest); ok && len(http.GetHeaders()) == 0 {
-		return http.GetHeaderMap().GetHeaders()
+	http, _ := m.Interface().(*authv3.AttributeContext_HttpRequest) // nil: any other message, which has none
+	if len(http.GetHeaders()) > 0 {
+		return nil
 	}
-	return nil
+	return http.GetHeaderMap().GetHeaders()
 }
 
 func (w *walk) field(f protoreflect.FieldDescriptor, v protoreflect.Value, depth int) ast.Value {

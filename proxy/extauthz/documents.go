@@ -159,8 +159,8 @@ func (r *rest) body() *readBody {
 func (r *rest) bodyNow() *readBody {
 	http := r.req.GetAttributes().GetRequest().GetHttp()
 	in := parsed.Request{Headers: http.GetHeaders(), Body: http.GetBody(), RawBody: http.GetRawBody()}
-	if raw := http.GetHeaderMap().GetHeaders(); len(in.Headers) == 0 && len(raw) > 0 {
-		in.Headers = joinedTexts(raw)
+	if len(in.Headers) == 0 {
+		in.Headers = joinedTexts(http.GetHeaderMap().GetHeaders())
 	}
 	if r.how != nil {
 		in.Services = r.how.Services

@@ -7,9 +7,6 @@ import (
 )
 
 func within(v ast.Value, path ast.Ref) (ast.Value, bool, error) {
-	if len(path) == 0 {
-		return v, true, nil
-	}
 	found, err := v.Find(path)
 	return found, err == nil, nil
 }
@@ -19,10 +16,7 @@ func (w *walk) find(m protoreflect.Message, path ast.Ref) (ast.Value, bool) {
 	if len(path) == 0 {
 		return w.message(m, 0), true
 	}
-	name, ok := text(path[0])
-	if !ok {
-		return nil, false
-	}
+	name, _ := text(path[0]) // no field is called ""
 	if raw := rawOnly(m); len(raw) > 0 && name == "headers" {
 		v, found, _ := within(joined(raw), path[1:])
 		return v, found
