@@ -194,7 +194,7 @@ func TestBounds(t *testing.T) {
 		"lists below attributes":    {func(n int) bool { return refused(deep(n, false), whole...) }, maxDepth - 3},
 		"a namespace of nested objects": {func(n int) bool {
 			return refused(deep(n, true), "attributes", "metadataContext", "filterMetadata", "space")
-		}, 0},
+		}, maxDepth},
 	} {
 		if got := first(c.of); got != c.want {
 			t.Errorf("%s: the first that is refused is %d, want %d", name, got, c.want)
