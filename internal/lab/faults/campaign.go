@@ -69,6 +69,9 @@ func (k Kind) Lost() (n int64) {
 	return n
 }
 
+// Refused is how many were denied what every world that was in force grants.
+func (k Kind) Refused() int64 { return k.Outcomes[wronglyDenied] }
+
 // Total is how many requests ended.
 func (k Kind) Total() (n int64) {
 	for _, count := range k.Outcomes {

@@ -59,6 +59,11 @@ func TestFaults(t *testing.T) {
 	for _, wrong := range report.Shown {
 		t.Errorf("let through: %s", wrong)
 	}
+	for _, k := range report.Kinds {
+		if strings.HasPrefix(k.Name, "issuer ") && k.Refused() > 0 {
+			t.Errorf("%s: got %d tokens that were refused, want its last good keys to serve", k.Name, k.Refused())
+		}
+	}
 	if report.Wrong > 0 {
 		t.Errorf("got %d requests that were let through wrongly, want none", report.Wrong)
 	}

@@ -59,12 +59,16 @@ func keysTooOld(ctx context.Context, c *campaign, r *rand.Rand) error {
 		return err
 	}
 	rest(ctx, outage) // for the checker to see that it is so for everybody
+	keys := &b.checker.keys
+	keys.known.Store(current.key - 1) // what is handed out is not yet in use
 	if err := b.issuer.set(ctx, well); err != nil {
 		return err
 	}
-	return b.await(ctx, "tokens are believed again", func(ctx context.Context) error {
+	err = b.await(ctx, "tokens are believed again", func(ctx context.Context) error {
 		return b.decidedAs(ctx, b.remote(current.tokens[always], current.key), true)
 	})
+	keys.known.Store(current.key)
+	return err
 }
 
 // keysRotated has the second issuer publish its next key beside the last one, and then
