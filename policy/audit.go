@@ -63,7 +63,7 @@ func (v View) audit(ctx context.Context, q *query, in Input, d Decision, now tim
 		return v.distrust(q, in, d, Decision{Reason: ReasonPolicyError})
 	}
 	v.engine.counts.audits.Add(1)
-	if d.Result == nil || d.Result.Compare(f.answer.Result) != 0 {
+	if d.Result.Compare(f.answer.Result) != 0 { // who has no error has a result
 		return v.distrust(q, in, d, f.answer)
 	}
 	return d, nil

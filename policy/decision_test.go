@@ -49,11 +49,21 @@ func TestDecisionOf(t *testing.T) {
 		`{"allow": true, "valid_until": "5"}`:    fault,
 		`{"allow": true, "valid_until": 5.5}`:    fault,
 		`{"allow": true, "valid_until": 1e99}`:   fault,
+		`{"allow": true, "valid_until": 1e999}`:  fault,
+		// The last instant that a number of another form can mean, and one that only an
+		// integer can.
+		`{"allow": true, "valid_until": 9.007199254740992e15}`: {Effect: Allow, Reason: "allowed", Until: time.UnixMilli(1 << 53), Bounded: true},
+		`{"allow": true, "valid_until": 9.007199254740994e15}`: fault,
+		`{"allow": true, "valid_until": 9007199254740993}`:     {Effect: Allow, Reason: "allowed", Until: time.UnixMilli(1<<53 + 1), Bounded: true},
 	} {
-		d, bounded, err := decisionOf(ast.MustParseTerm(result).Value, false)
+		v := ast.MustParseTerm(result).Value
+		d, bounded, err := decisionOf(v, false)
 		got := answer{d.Effect, d.Reason, d.ValidUntil, bounded, err != nil}
 		if !cmp.Equal(got, want) {
 			t.Errorf("%s: got %+v, want %+v (%v)", result, got, want, err)
+		}
+		if err == nil && d.Result != v || err != nil && d.Result != nil {
+			t.Errorf("%s: got the result %v", result, d.Result)
 		}
 	}
 	if d, _, err := decisionOf(nil, false); err == nil || d.Effect != Deny {
@@ -98,6 +108,58 @@ func TestReasonsHaveTheirVerdictStatusAndLabel(t *testing.T) {
 		}
 		if d.Effect = Allow; d.Verdict() != VerdictAllow || d.HTTPStatus() != 200 {
 			t.Errorf("%s, allowed: got %s %d, want allow 200", reason, d.Verdict(), d.HTTPStatus())
+		}
+	}
+}
+
+// TestDecisionsOfPoliciesForOPA: for them `allowed` is the whole verdict; what else a result
+// holds may mean something else to them, and is no fault.
+func TestDecisionsOfPoliciesForOPA(t *testing.T) {
+	type answer struct {
+		Effect  Effect
+		Reason  string
+		Until   time.Time
+		Bounded bool
+		Fault   bool
+	}
+	fault := answer{Fault: true}
+	for result, want := range map[string]answer{
+		`true`:                                         {Effect: Allow, Reason: "allowed"},
+		`false`:                                        {Reason: "explicit_deny"},
+		`{"allowed": true}`:                            {Effect: Allow, Reason: "allowed"},
+		`{"allowed": false}`:                           {Reason: "explicit_deny"},
+		`{"allowed": false, "allow": true}`:            {Reason: "explicit_deny"},
+		`{"allowed": true, "reason": "mine"}`:          {Effect: Allow, Reason: "mine"},
+		`{"allowed": false, "reason": ""}`:             {},
+		`{"allowed": true, "reason": 7}`:               {Effect: Allow, Reason: "allowed"},
+		`{"allowed": false, "reason": [1]}`:            {Reason: "explicit_deny"},
+		`{"allowed": true, "valid_until": 5}`:          {Effect: Allow, Reason: "allowed", Until: time.UnixMilli(5), Bounded: true},
+		`{"allowed": true, "valid_until": null}`:       {Effect: Allow, Reason: "allowed", Bounded: true},
+		`{"allowed": true, "valid_until": 5.5}`:        {Effect: Allow, Reason: "allowed"},
+		`{"allowed": true, "valid_until": "tomorrow"}`: {Effect: Allow, Reason: "allowed"},
+		`{"allow": true}`:                              fault,
+		`{"allowed": "true"}`:                          fault,
+		`{"allowed": null}`:                            fault,
+		`{}`:                                           fault,
+		`"true"`:                                       fault,
+	} {
+		v := ast.MustParseTerm(result).Value
+		d, bounded, err := decisionOf(v, true)
+		got := answer{d.Effect, d.Reason, d.ValidUntil, bounded, err != nil}
+		if !cmp.Equal(got, want) {
+			t.Errorf("%s: got %+v, want %+v (%v)", result, got, want, err)
+		}
+		if err == nil && d.Result != v || err != nil && d.Result != nil {
+			t.Errorf("%s: got the result %v", result, d.Result)
+		}
+	}
+}
+
+// TestEffectsInWords: what is no effect denies.
+func TestEffectsInWords(t *testing.T) {
+	for e, want := range map[Effect]string{Deny: "deny", Allow: "allow", Allow + 1: "deny", 255: "deny"} {
+		if got := e.String(); got != want {
+			t.Errorf("%d: got %q, want %q", e, got, want)
 		}
 	}
 }

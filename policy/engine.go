@@ -334,7 +334,7 @@ func (v View) miss(ctx context.Context, q *query, key string, doc ast.Value, now
 		if errors.Is(r.Err, ErrOverloaded) {
 			return Decision{Origin: OriginWait}, r.Err // to wait once more would be no better
 		}
-		if f, ok := r.Val.(*finding); ok && r.Err == nil && f.holds(now) {
+		if f, _ := r.Val.(*finding); r.Err == nil && f.holds(now) {
 			v.engine.counts.waits.Add(1)
 			return f.decision(OriginWait), nil
 		}

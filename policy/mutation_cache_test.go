@@ -1,9 +1,14 @@
 package policy
 
 import (
+	"fmt"
+	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // msec is a clock reading in milliseconds.
@@ -163,7 +168,7 @@ func TestEngineWithoutASnapshot(t *testing.T) {
 	t.Cleanup(e.Close)
 	for name, v := range map[string]View{"of an engine": e.View(), "the zero view": {}} {
 		if _, known := v.Alias("acme"); known || v.Ready() || v.Generation() != 0 || v.Snapshot() != nil || v.Routes() != nil ||
-			v.Revisions() != nil || v.Entrypoint() != "" || v.Bypass() != "" || !v.ReadsParams() {
+			v.Revisions() != nil || v.Entrypoint() != "" || v.Bypass() != "" {
 			t.Errorf("%s: it has something", name)
 		}
 		d, err := v.Decide(t.Context(), "x", Document{}, msec(0))
@@ -177,5 +182,69 @@ func TestEngineWithoutASnapshot(t *testing.T) {
 		if _, ok := v.Recall(&k, nil, msec(0)); ok {
 			t.Errorf("%s: it recalls something", name)
 		}
+	}
+}
+
+// TestWhatBecameOfWhatWasStored: each is held, turned away, or made room for another, and
+// memory that is full says so.
+func TestWhatBecameOfWhatWasStored(t *testing.T) {
+	const room = 10
+	m := filled(t, Config{Entries: room})
+	key := func(i int) string { return fmt.Sprint("key ", i) }
+	for i := range 500 {
+		m.put(&finding{key: key(i), generation: 1, evaluated: msec(0)}, msec(0))
+		m.cache.Wait()
+		for range 20 { // those that came first are asked for most
+			m.get([]byte(key(i%room)), 1, msec(0))
+		}
+	}
+	s := m.stats()
+	if s.Cost != room || s.Capacity != room {
+		t.Errorf("got %d of %d, want it full", s.Cost, s.Capacity)
+	}
+	if s.Rejected == 0 || s.Evicted == 0 || s.Stored+s.Dropped != 500 || s.Stored-s.Rejected-s.Evicted != room {
+		t.Errorf("got %+v, want each of 500 counted once", s)
+	}
+	m.close()
+	m.put(&finding{key: "late", generation: 1, evaluated: msec(0)}, msec(0))
+	if got := m.stats().Dropped - s.Dropped; got != 1 {
+		t.Errorf("after the end: %d dropped, want 1", got)
+	}
+}
+
+// TestMoreThanAnyMemoryHolds: an engine that cannot remember what it was told to does not
+// begin.
+func TestMoreThanAnyMemoryHolds(t *testing.T) {
+	if e, err := NewEngine(Config{Entries: math.MaxInt}); err == nil || e != nil {
+		t.Errorf("got %v, %v, want an error", e, err)
+	}
+}
+
+// TestStatsHoldEveryCount: under its own name.
+func TestStatsHoldEveryCount(t *testing.T) {
+	e := newEngine(t, Config{Entries: 7})
+	c := &e.counts
+	for i, n := range []*atomic.Uint64{
+		&c.hits, &c.misses, &c.waits, &c.audits, &c.mismatches, &e.slots.shed, &e.slots.overdue, &c.clock, &c.nondeterministic, &c.distrusted,
+		&e.memory.counts.stored, &e.memory.counts.dropped, &e.memory.counts.rejected, &e.memory.counts.evicted,
+	} {
+		n.Store(uint64(i + 1))
+	}
+	want := Stats{
+		Hits: 1, Misses: 2, Waits: 3, Audits: 4, Mismatches: 5, Shed: 6, Overdue: 7, Bypassed: 8 + 9 + 10,
+		BypassedBy: map[string]uint64{"clock": 8, "nondeterministic": 9, "audit": 10},
+		Memory:     MemoryStats{Stored: 11, Dropped: 12, Rejected: 13, Evicted: 14, Capacity: 7},
+	}
+	if diff := cmp.Diff(want, e.Stats()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for label, n := range map[string]*atomic.Uint64{BypassClock: &c.clock, BypassNondeterministic: &c.nondeterministic, BypassAudit: &c.distrusted} {
+		before := n.Load()
+		if c.bypass(label); n.Load() != before+1 {
+			t.Errorf("%s: counted %d times, want once", label, n.Load()-before)
+		}
+	}
+	if got, want := e.Stats().Bypassed, uint64(8+9+10+3); got != want {
+		t.Errorf("got %d bypassed, want %d", got, want)
 	}
 }

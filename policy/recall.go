@@ -47,9 +47,3 @@ func (v View) Recall(k *Key, in footprint.Writer, now time.Time) (r Recalled, ok
 	v.engine.counts.hits.Add(1)
 	return Recalled{f}, true
 }
-
-// ReadsParams says whether an answer can depend on input.route.params, so that they
-// have to be made before a question is asked.
-func (v View) ReadsParams() bool {
-	return v.at == nil || v.at.asked == nil || v.at.asked.analysis().params
-}

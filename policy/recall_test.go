@@ -97,19 +97,6 @@ func TestWhatIsNotWrittenIsMade(t *testing.T) {
 	}
 }
 
-func TestPlanKnowsWhoReadsParameters(t *testing.T) {
-	for path, want := range map[string]bool{
-		"route.params": true, "route.params.doc": true, "route": true, "route[data.x]": true,
-		"route.tenant": false, "subject": false, "params": false, "attributes": false,
-	} {
-		e := newEngine(t, Config{})
-		e.Install(compile(t, nil, reads(path)))
-		if got := e.View().ReadsParams(); got != want {
-			t.Errorf("%s: got %t, want %t", path, got, want)
-		}
-	}
-}
-
 // TestRecallAnswersAsDecide: whatever the clock does and whatever was installed, what is
 // recalled is what Decide says, and what a fresh evaluation says.
 func TestRecallAnswersAsDecide(t *testing.T) {

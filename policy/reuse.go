@@ -91,22 +91,19 @@ func (cr clockReaders) reads(r *ast.Rule) bool {
 }
 
 func libraryClock(r *ast.Rule) bool {
-	return libraryRule(r) && r.Ref().String() == "data.rolegate.now"
+	return r.Ref().String() == "data.rolegate.now"
 }
 
 // bounded says whether the author of a rule, or of the document it is a part of,
 // promised that valid_until names its next change.
 func bounded(c *ast.Compiler, r *ast.Rule) bool {
-	set := c.GetAnnotationSet()
-	if set == nil {
-		return false
-	}
+	set := c.GetAnnotationSet() // nil has no notes
 	notes := slices.Clone(set.GetRuleScope(r))
 	if doc := set.GetDocumentScope(r.Ref().GroundPrefix()); doc != nil {
 		notes = append(notes, doc)
 	}
 	return slices.ContainsFunc(notes, func(a *ast.Annotations) bool {
-		promise, ok := a.Custom["bounded"].(bool)
-		return ok && promise
+		promise, _ := a.Custom["bounded"].(bool)
+		return promise
 	})
 }

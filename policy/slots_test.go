@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,8 @@ func TestOverloadIsRefusedAndMemoryIsNot(t *testing.T) {
 			}
 		})
 		synctest.Wait()
+		var mu sync.Mutex
+		origins := map[Origin]int{}
 		for range 2 { // one leads, one waits for it: neither is tried again
 			callers.Go(func() {
 				began := time.Now()
@@ -51,6 +54,9 @@ func TestOverloadIsRefusedAndMemoryIsNot(t *testing.T) {
 				if took := time.Since(began); took != 20*time.Millisecond {
 					t.Errorf("refused after %v, want 20ms", took)
 				}
+				mu.Lock()
+				defer mu.Unlock()
+				origins[d.Origin]++
 			})
 		}
 		synctest.Wait()
@@ -64,6 +70,9 @@ func TestOverloadIsRefusedAndMemoryIsNot(t *testing.T) {
 		}
 		close(release)
 		callers.Wait()
+		if origins[OriginMiss] != 1 || origins[OriginWait] != 1 {
+			t.Errorf("got the origins %v, want one of who leads and one of who waits", origins)
+		}
 		if d, err := one(t.Context(), e, "bob"); err != nil || d.Effect != Deny {
 			t.Errorf("afterwards: got %+v, %v, want an answer", d, err)
 		}
@@ -133,5 +142,26 @@ func TestALongKeyTakesTheRoomOfSeveral(t *testing.T) {
 		if got := (&finding{key: strings.Repeat("x", length)}).cost(); got != want {
 			t.Errorf("a key of %d bytes: got %d entries, want %d", length, got, want)
 		}
+	}
+}
+
+func TestSlotsByDefault(t *testing.T) {
+	s := newSlots(Config{})
+	if got, want := cap(s.free), 4*runtime.GOMAXPROCS(0); got != want || s.wait != 50*time.Millisecond {
+		t.Errorf("got %d slots and %v, want %d and 50ms", got, s.wait, want)
+	}
+	for n, want := range map[int]int{-1: 4 * runtime.GOMAXPROCS(0), 1: 1, 7: 7} {
+		if s := newSlots(Config{Concurrency: n, QueueWait: time.Second}); cap(s.free) != want || s.wait != time.Second {
+			t.Errorf("concurrency %d: got %d slots and %v, want %d and 1s", n, cap(s.free), s.wait, want)
+		}
+	}
+}
+
+// TestNobodyNeedsToBeToldOfAnOverdueEvaluation: it is counted all the same.
+func TestNobodyNeedsToBeToldOfAnOverdueEvaluation(t *testing.T) {
+	e := newEngine(t, Config{})
+	e.overdue("x")
+	if got := e.Stats().Overdue; got != 1 {
+		t.Errorf("got %d, want 1", got)
 	}
 }

@@ -76,7 +76,6 @@ type analysis struct {
 	footprint *footprint.Footprint
 	plan      *footprint.Plan
 	reuse     Reuse
-	params    bool // input.route.params, or whether there are any, can be read
 }
 
 // ErrEntrypoint means that no rule or data stands at an entry point.
@@ -269,7 +268,7 @@ func (s *Snapshot) query(ctx context.Context, entrypoint string) (*query, error)
 	q := &query{entrypoint: entrypoint, prepared: prepared, analysis: sync.OnceValue(func() analysis {
 		reads := footprint.Analyze(s.compiler, ref, s.constant)
 		plan := reads.Plan()
-		return analysis{reads, plan, reuseOf(s.compiler, reads), plan.Reads("route", "params")}
+		return analysis{reads, plan, reuseOf(s.compiler, reads)}
 	})}
 	s.queries[entrypoint] = q
 	return q, nil

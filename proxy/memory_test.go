@@ -250,10 +250,11 @@ func TestWhatOneGateSaysIsNotAnothers(t *testing.T) {
 // TestAnAnswerThatCannotBeToldIsNeverKept: remembered or not, each is a denial, recorded as
 // one with its error.
 func TestAnAnswerThatCannotBeToldIsNeverKept(t *testing.T) {
-	g, surface := newAt(t, `package mine
-
-decision := {"allowed": true, "headers": 7, "valid_until": 1900000000000}`, benchData), &teller{}
-	for range 50 {
+	const rego = "package mine\n\ndecision := {\"allowed\": true, \"headers\": 7, \"valid_until\": 1900000000000}"
+	g, surface := newAt(t, rego, benchData), &teller{}
+	g.Gate = gate(t, proxy.Config{MaxTime: time.Minute}, engine(t, rego, benchData), nil, zap.NewNop(), &g.records) // to nobody
+	g.remembered(t, get("/v1/acme/documents/1"), surface)
+	for range 3 {
 		message, r := g.said(t, get("/v1/acme/documents/1"), surface)
 		if r.Effect != policy.Deny || r.Reason != policy.ReasonPolicyError || r.Error == "" || !strings.Contains(message, `"effect":"deny"`) {
 			t.Fatalf("got %s, %+v", message, r)

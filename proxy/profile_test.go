@@ -19,7 +19,7 @@ func TestRequestsAsTheyWereSent(t *testing.T) {
 	const rego = `package mine
 
 decision := {"allowed": true, "headers": {"x-route": object.get(input.route, "id", "none"), "x-error": object.get(input.route, "error", "none")}}`
-	const data = `{"routes": {"s": {"prefixes": ["/"], "routes": [
+	const data = `{"routes": {"s": {"prefixes": ["/"], "trailing_slash": "same", "routes": [
 		{"id": "root", "methods": ["*"], "path": "/", "public": true},
 		{"id": "host", "methods": ["*"], "path": "/host", "resource": "{host}", "action": "read"},
 		{"id": "any", "methods": ["*"], "path": "/{x...}", "public": true}]}}}`

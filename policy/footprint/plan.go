@@ -64,30 +64,6 @@ func (s *step) full(paths []ast.Ref) []ast.Ref {
 	return paths
 }
 
-// Reads says whether an answer can depend on what stands at path: on a part of it, on
-// whether it is there, or on something that holds it.
-func (p *Plan) Reads(path ...string) bool {
-	s := p.root
-	for _, name := range path {
-		if s.level != Nothing {
-			return true
-		}
-		if s = s.kid(name); s == nil {
-			return false
-		}
-	}
-	return s.level != Nothing || len(s.kids) > 0
-}
-
-func (s *step) kid(name string) *step {
-	for _, kid := range s.kids {
-		if kid.key.Value.Compare(ast.String(name)) == 0 {
-			return kid
-		}
-	}
-	return nil
-}
-
 func (p *Plan) step(at *place, path ast.Ref) *step {
 	s := &step{key: at.key, path: path, level: at.level, slot: -1, index: -1}
 	if at.key != nil {

@@ -28,7 +28,7 @@ func targets() []target {
 		{pkg: "./proxy/identity", tests: []string{"./proxy/identity"}},
 		{pkg: "./proxy/identity/token", tests: []string{"./proxy/identity/token", "./proxy/identity"}},
 		{pkg: "./proxy/identity/keys", tests: []string{"./proxy/identity/keys", "./proxy/identity"}},
-		{pkg: "./policy", files: []string{"cache.go", "engine.go", "recall.go", "reuse.go", "decision.go"}, tests: []string{"./policy", "./internal/lab/linear"}},
+		{pkg: "./policy", files: []string{"cache.go", "engine.go", "recall.go", "reuse.go", "decision.go", "slots.go", "audit.go"}, tests: []string{"./policy", "./internal/lab/linear"}},
 	}
 }
 
