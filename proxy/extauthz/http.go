@@ -99,7 +99,7 @@ func plainPrefix(prefix string) bool {
 	rest, ok := strings.CutPrefix(prefix, "/")
 	for segment := range strings.SplitSeq(strings.TrimSuffix(rest, "/"), "/") {
 		plain := func(c rune) bool {
-			return c < 0x80 && (c == '-' || c == '_' || c == '.' || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z')
+			return c == '-' || c == '_' || c == '.' || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 		}
 		if segment == "" || segment == "." || segment == ".." || strings.ContainsFunc(segment, func(c rune) bool { return !plain(c) }) {
 			return false

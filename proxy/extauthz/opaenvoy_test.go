@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/policy/policytest"
 	"github.com/rolegate/rolegate/proxy"
 	"github.com/rolegate/rolegate/proxy/parsed"
 )
@@ -251,6 +252,26 @@ func TestOPAEnvoyInputs(t *testing.T) {
 				return shown(t, r)
 			})
 		})
+	}
+}
+
+// TestOPAEnvoyMessagesThatAreNone: no policy is asked about bytes that are no CheckRequest;
+// one that is empty it is asked about, as the plugin's.
+func TestOPAEnvoyMessagesThatAreNone(t *testing.T) {
+	engine := policytest.Engine(t, "-- entrypoint --\nenvoy/authz/allow\n-- policy.rego --\npackage envoy.authz\n\nallow := true\n", policy.Config{Timeout: time.Minute})
+	g, err := proxy.New(proxy.Config{MaxTime: time.Minute, Profile: proxy.ProfileOPAEnvoy}, engine, nil, nil, nil, time.Now, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Config{Documents: Documents{Raw: true}}, g, zap.NewNop())
+	for message, want := range map[string]codes.Code{"\xff": codes.PermissionDenied, "\x0a\x05x": codes.PermissionDenied, "": codes.OK} {
+		r := &authv3.CheckResponse{}
+		if err := proto.Unmarshal(s.AppendAnswer(t.Context(), nil, message), r); err != nil {
+			t.Fatal(err)
+		}
+		if got := codes.Code(r.GetStatus().GetCode()); got != want || want != codes.OK && r.GetDynamicMetadata().GetFields()["reason"].GetStringValue() != policy.ReasonMalformedRequest {
+			t.Errorf("%q: got %v, want %v", message, r, want)
+		}
 	}
 }
 

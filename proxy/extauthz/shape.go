@@ -22,7 +22,6 @@ type fieldShape struct {
 	wire  protowire.Type
 	text  bool   // must be UTF-8
 	inner *shape // of a message
-	odd   bool   // has more than one form on the wire
 }
 
 // shapes makes the shape of a message and of all that it can hold.
@@ -54,14 +53,14 @@ func (all shapes) field(f protoreflect.FieldDescriptor) fieldShape {
 	case protoreflect.MessageKind:
 		return fieldShape{known: true, wire: protowire.BytesType, inner: all.of(f.Message())}
 	case protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind, protoreflect.FloatKind:
-		return fieldShape{known: true, wire: protowire.Fixed32Type, odd: f.IsList()}
+		return fieldShape{known: true, wire: protowire.Fixed32Type}
 	case protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind, protoreflect.DoubleKind:
-		return fieldShape{known: true, wire: protowire.Fixed64Type, odd: f.IsList()}
+		return fieldShape{known: true, wire: protowire.Fixed64Type}
 	case protoreflect.BoolKind, protoreflect.EnumKind, protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Uint32Kind,
 		protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Uint64Kind:
-		return fieldShape{known: true, wire: protowire.VarintType, odd: f.IsList()}
+		return fieldShape{known: true, wire: protowire.VarintType}
 	default:
-		return fieldShape{known: true, odd: true}
+		return fieldShape{} // a group: nothing that is in use
 	}
 }
 
@@ -90,7 +89,7 @@ func (s *shape) holds(text string, nesting int) bool {
 // holds says that the field that was read last is one of this shape.
 func (f fieldShape) holds(at *fields, nesting int) bool {
 	switch {
-	case !f.known || f.odd || f.wire != at.wire:
+	case !f.known || f.wire != at.wire: // a list of numbers may be packed, which is another type
 		return false
 	case f.text:
 		return utf8.ValidString(at.value)
@@ -117,7 +116,7 @@ func (f *fields) next() bool {
 	}
 	tag, ok := f.varint()
 	f.number, f.wire, f.value = tag>>3, protowire.Type(tag&7), "" //nolint:gosec // three bits
-	if !ok || f.number == 0 || f.number > uint64(protowire.MaxValidNumber) {
+	if !ok {                                                      // of numbers that are none, no message has a field
 		f.broken = true
 		return false
 	}
@@ -134,15 +133,14 @@ func (f *fields) next() bool {
 		ok = f.skip(4)
 	case protowire.Fixed64Type:
 		ok = f.skip(8)
-	default: // a group: nothing that is in use
-		ok = false
+	case protowire.StartGroupType, protowire.EndGroupType: // no field here is one
 	}
 	f.broken = !ok
 	return ok
 }
 
-// whole says that nothing was left unread.
-func (f *fields) whole() bool { return !f.broken && f.rest == "" }
+// whole says, after the last field, that nothing was left unread.
+func (f *fields) whole() bool { return !f.broken }
 
 func (f *fields) skip(n int) bool {
 	if len(f.rest) < n {

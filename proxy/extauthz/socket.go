@@ -36,9 +36,7 @@ func bindUnix(ctx context.Context, path string, mode os.FileMode) (*socket, erro
 		return nil, errors.New("a socket's address is unix:// and an absolute path")
 	}
 	temp := path + "." + strconv.Itoa(os.Getpid())
-	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
+	_ = os.Remove(temp) // that a crash left; what cannot be removed, nothing can be bound to
 	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", temp)
 	if err != nil {
 		return nil, err

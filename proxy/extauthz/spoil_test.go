@@ -32,7 +32,7 @@ func spoil(m protoreflect.MessageDescriptor, raw []byte, yield func([]byte) bool
 		highest = max(highest, m.Fields().Get(i).Number())
 	}
 	for _, more := range additions(highest) {
-		if !yield(slices.Concat(raw, more)) || !yield(slices.Concat(more, raw)) {
+		if !yield(slices.Concat(raw, more)) {
 			return false
 		}
 	}
@@ -97,6 +97,10 @@ func additions(highest protowire.Number) [][]byte {
 		tag(protowire.Fixed32Type, 1, 2, 3)
 		tag(protowire.Fixed64Type, 1, 2, 3, 4, 5, 6, 7, 8)
 		tag(protowire.Fixed64Type, 1, 2, 3, 4, 5, 6, 7)
+		tag(protowire.Fixed32Type, 3<<3|2, 0)                 // too short, and a field by itself
+		tag(protowire.Fixed64Type, 3<<3|2, 0)                 // likewise
+		tag(protowire.Fixed32Type, 18&15<<3|2|0x80, 18>>4, 0) // likewise, of higher numbers
+		tag(protowire.Fixed64Type, 18&15<<3|2|0x80, 18>>4, 0)
 	}
 	return list
 }

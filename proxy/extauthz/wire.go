@@ -109,10 +109,10 @@ func (w *wire) read() bool {
 }
 
 func (w *wire) readAttributes(message string, s *shape) bool {
-	var source, destination, request bool
+	var source, destination, ok bool
 	f := fields{rest: message}
 	for f.next() {
-		field, ok := s.field(f.number), false
+		field := s.field(f.number)
 		switch f.number {
 		case numberSource:
 			ok = !source && f.wire == protowire.BytesType && w.readSource(f.value, field.inner)
@@ -121,8 +121,7 @@ func (w *wire) readAttributes(message string, s *shape) bool {
 			ok = !destination && f.wire == protowire.BytesType && w.readDestination(f.value, field.inner)
 			destination = true
 		case numberRequest:
-			ok = !request && f.wire == protowire.BytesType && w.readRequest(f.value, field.inner)
-			request = true
+			ok = f.wire == protowire.BytesType && w.readRequest(f.value, field.inner)
 		case numberExtensions:
 			var h header
 			ok = f.wire == protowire.BytesType && readEntry(f.value, &h)

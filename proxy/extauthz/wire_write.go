@@ -13,10 +13,8 @@ import (
 // AppendTo implements [footprint.Writer] for the texts that policies ask for most, which
 // stand in the message as they are. For all else the message has to be decoded.
 func (w *wire) AppendTo(b []byte, path ast.Ref) (_ []byte, ok bool) {
-	name, ok := text(path[0])
+	name, _ := text(path[0])
 	switch {
-	case !ok:
-		return b, false
 	case name == "source_principal" && len(path) == 1:
 		return appendPresent(b, w.in.Credentials.Principal), true
 	case name != "attributes" || len(path) < 3:
@@ -67,7 +65,7 @@ func (w *wire) appendHeader(b []byte, name string) (_ []byte, ok bool) {
 			return footprint.AppendString(b, h.value), true
 		}
 	}
-	if len(w.joined) > 0 || len(w.raw) == 0 {
+	if len(w.joined) > 0 {
 		return footprint.AppendAbsent(b), true
 	}
 	found := -1
