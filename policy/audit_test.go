@@ -94,7 +94,8 @@ func TestAnAuditThatHasNoTimeOrNoSlot(t *testing.T) {
 		ctx, hangUp := context.WithCancel(t.Context())
 		evaluated := 0
 		e.eval = func(s *Snapshot, ctx context.Context, q *query, in ast.Value, now time.Time) (ast.Value, error) {
-			if evaluated++; evaluated == 1 {
+			evaluated++
+			if evaluated == 1 {
 				return s.eval(ctx, q, in, now)
 			}
 			if errors.Is(failure, context.Canceled) {
