@@ -2,7 +2,6 @@ package extauthz
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -61,6 +60,9 @@ type Config struct {
 	// MaxMessage bounds one check, in bytes; 0 means 256 KiB. Bodies that Envoy sends are
 	// within.
 	MaxMessage int `yaml:"max_message"`
+	// Transport is who speaks HTTP/2: "" for a loop of our own, which hands what is no check
+	// to grpc-go, or [TransportGRPC].
+	Transport string `yaml:"transport"`
 	// Reflection has the server tell which services it has (gRPC reflection).
 	Reflection bool `yaml:"reflection"`
 	// Documents is how policies see requests.
@@ -136,7 +138,7 @@ func (s *Server) server(ended context.Context) *grpc.Server {
 			return handler(srv, endingStream{stream, ctx})
 		}),
 	}
-	if s.certs != nil {
+	if s.certs != nil && s.cfg.Transport == TransportGRPC {
 		options = append(options, grpc.Creds(credentials.NewTLS(s.certs.TLS("h2"))))
 	}
 	g := grpc.NewServer(options...)
@@ -194,6 +196,9 @@ func (s *Server) Listen(ctx context.Context) error {
 	if s.listener != nil {
 		return nil
 	}
+	if t := s.cfg.Transport; t != "" && t != TransportGRPC {
+		return fmt.Errorf("grpc.transport is %q, want %s or nothing", t, TransportGRPC)
+	}
 	var err error
 	if s.certs, err = loadCerts(s.cfg.TLS, "grpc", s.log); err != nil {
 		return err
@@ -213,38 +218,24 @@ func (s *Server) Run(ctx context.Context) error {
 	ended, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	defer follow(ctx, s.certs)()
-	g := s.server(ended)
+	t := s.transport(ended)
 	served := make(chan error, 1)
-	go func() { served <- g.Serve(s.listener) }()
+	go func() { served <- t.Serve(s.listener) }()
 	s.log.Info("listening", zap.Stringer("addr", s.listener.Addr()), zap.Bool("tls", s.certs != nil))
 	select {
 	case err := <-served:
-		g.Stop()
+		t.Stop(0)
 		return fmt.Errorf("serve Envoy: %w", err)
 	case <-ctx.Done():
 	}
 	s.health.Shutdown() // not serving, and no SetReady changes it back
 	<-time.After(s.cfg.DrainWait)
 	end()
-	s.stop(g)
-	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+	if !t.Stop(drainLimit) {
+		s.log.Warn("requests under way did not end in time", zap.Duration("limit", drainLimit))
+	}
+	if err := <-served; err != nil {
 		return fmt.Errorf("serve Envoy: %w", err)
 	}
 	return nil
-}
-
-// stop lets what is under way end, within drainLimit.
-func (s *Server) stop(g *grpc.Server) {
-	stopped := make(chan struct{})
-	go func() {
-		g.GracefulStop()
-		close(stopped)
-	}()
-	select {
-	case <-stopped:
-	case <-time.After(drainLimit):
-		s.log.Warn("requests under way did not end in time", zap.Duration("limit", drainLimit))
-		g.Stop()
-		<-stopped
-	}
 }

@@ -1,0 +1,116 @@
+package unary
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+const (
+	// greetTime is how long a connection may take to say that it speaks HTTP/2.
+	greetTime = 10 * time.Second
+	// chooseTime is how long it may then take to ask for something. Who is silent may want
+	// an answer to a ping: it is taken for one that will ask for the method.
+	chooseTime = time.Second
+	// maxGreeting bounds what is kept of a connection until then.
+	maxGreeting = 2 * maxBlock
+
+	frameSize  = 16 << 10 // of what is sent and received: the least that HTTP/2 allows as a bound
+	streamZero = 0        // the connection
+)
+
+var errNotHTTP2 = errors.New("the connection does not begin as HTTP/2 does")
+
+// greet makes the connection one of HTTP/2, and looks whom it is for. seen is all that was
+// read.
+func (c *conn) greet() (seen []byte, ours bool, err error) {
+	if err := c.net.SetDeadline(time.Now().Add(greetTime)); err != nil {
+		return nil, false, err
+	}
+	if c.server.cfg.TLS != nil {
+		t := tls.Server(c.net, c.server.cfg.TLS)
+		if err := t.HandshakeContext(context.Background()); err != nil {
+			return nil, false, err
+		}
+		if t.ConnectionState().NegotiatedProtocol != http2.NextProtoTLS {
+			return nil, false, errNotHTTP2
+		}
+		c.swap(t)
+	}
+	if err := c.settings(); err != nil {
+		return nil, false, err
+	}
+	var b bytes.Buffer
+	r := bufio.NewReader(io.TeeReader(c.net, &b))
+	preface := make([]byte, len(http2.ClientPreface))
+	if _, err := io.ReadFull(r, preface); err != nil {
+		return nil, false, err
+	}
+	if string(preface) != http2.ClientPreface {
+		return nil, false, errNotHTTP2
+	}
+	path, err := firstPath(http2.NewFramer(nil, r), func() error {
+		if b.Len() > maxGreeting {
+			return errTooLarge
+		}
+		return c.net.SetDeadline(time.Now().Add(chooseTime))
+	})
+	// What is no request is ours to refuse, and who is silent may ask for the method yet.
+	ours = path == "" || path == c.server.cfg.Method
+	if timedOut, ok := errors.AsType[net.Error](err); ok && !timedOut.Timeout() {
+		return nil, false, err
+	}
+	if errors.Is(err, io.EOF) {
+		return nil, false, err
+	}
+	return b.Bytes(), ours, c.net.SetDeadline(time.Time{})
+}
+
+// settings says what clients may send. Another server may say it again.
+func (c *conn) settings() error {
+	return http2.NewFramer(c.net, nil).WriteSettings(
+		http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: c.server.cfg.MaxStreams},
+		http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(c.server.cfg.StreamWindow)}, //nolint:gosec // far below
+		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: maxHeader},
+	)
+}
+
+// firstPath is what the first request asks for; "" where that cannot be said. each is
+// called before each frame.
+func firstPath(f *http2.Framer, each func() error) (string, error) {
+	f.SetMaxReadFrameSize(frameSize)
+	var block []byte
+	for {
+		if err := each(); err != nil {
+			return "", err
+		}
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return "", err
+		}
+		whole := false
+		switch frame := frame.(type) {
+		case *http2.HeadersFrame:
+			block, whole = append(block, frame.HeaderBlockFragment()...), frame.HeadersEnded()
+		case *http2.ContinuationFrame:
+			block, whole = append(block, frame.HeaderBlockFragment()...), frame.HeadersEnded()
+		case *http2.PingFrame:
+			return "", nil // it wants an answer now
+		}
+		if whole {
+			h, err := newHeads().read(block)
+			if err != nil {
+				return "", fmt.Errorf("read the first headers: %w", err)
+			}
+			return h.path, nil
+		}
+	}
+}
