@@ -1,6 +1,10 @@
 package keys_test
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -8,10 +12,14 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/lestrrat-go/jwx/v3/jws/jwsbb"
 
 	"github.com/rolegate/rolegate/proxy/identity/issue"
 	"github.com/rolegate/rolegate/proxy/identity/keys"
@@ -104,6 +112,8 @@ func TestJWKSKeepsTheRest(t *testing.T) {
 		"no kind":              {map[string]any{"kid": "s"}, "neither"},
 		"an X25519 key":        {map[string]any{"kty": "OKP", "crv": "X25519", "x": raw(32), "kid": "s"}, "keys[0]"},
 		"a short Ed25519 key":  {map[string]any{"kty": "OKP", "crv": "Ed25519", "x": raw(31), "kid": "s"}, "keys[0]"},
+		"an Ed448 key":         {map[string]any{"kty": "OKP", "crv": "Ed448", "x": raw(57), "kid": "s"}, "cannot be read"},
+		"Ed25519 too long":     {map[string]any{"kty": "OKP", "crv": "Ed25519", "x": raw(33), "kid": "s"}, "keys[0]"},
 		"no point of a curve":  {map[string]any{"kty": "EC", "crv": "P-256", "x": raw(32), "y": raw(32), "kid": "s"}, "keys[0]"},
 		"P-224":                {map[string]any{"kty": "EC", "crv": "P-224", "x": raw(28), "y": raw(28), "kid": "s"}, "keys[0]"},
 		"RSA of 1024 bits": {map[string]any{
@@ -112,6 +122,14 @@ func TestJWKSKeepsTheRest(t *testing.T) {
 		"RSA of 16384 bits": {map[string]any{
 			"kty": "RSA", "kid": "s", "e": "AQAB", "n": base64.RawURLEncoding.EncodeToString([]byte(strings.Repeat("\xff", 2048))),
 		}, "more than 8192"},
+		"RSA of 8192 bits": {map[string]any{
+			"kty": "RSA", "kid": "s", "e": "AQAB", "n": base64.RawURLEncoding.EncodeToString([]byte(strings.Repeat("\xff", 1024))),
+		}, ""},
+		"RSA of 8193 bits": {map[string]any{
+			"kty": "RSA", "kid": "s", "e": "AQAB", "n": base64.RawURLEncoding.EncodeToString([]byte("\x01" + strings.Repeat("\xff", 1024))),
+		}, "more than 8192"},
+		"alg is empty":        {publish(t, other, map[string]any{"alg": ""}), "(alg)"},
+		"alg of a wrong type": {publish(t, other, map[string]any{"alg": []string{"EdDSA"}}), "(alg)"},
 		"RSA without modulus": {map[string]any{"kty": "RSA", "kid": "s", "e": "AQAB"}, "keys[0]"},
 	} {
 		set, err := keys.ParseJWKS(jwks(t, tt.beside, publish(t, k, nil)))
@@ -199,6 +217,79 @@ func TestKidIsLookedUp(t *testing.T) {
 	}
 }
 
+// signedWith is a token of a private key or a secret, by an algorithm that it takes.
+func signedWith(t *testing.T, alg string, private any) token.Token {
+	t.Helper()
+	b64 := base64.RawURLEncoding.EncodeToString
+	text := b64([]byte(`{"alg":"`+alg+`"}`)) + "." + b64([]byte(`{"sub":"u"}`))
+	signature, err := jwsbb.Sign(private, alg, []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := token.Parse(text + "." + b64(signature))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+func publicPEM(t *testing.T, public any) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+}
+
+func samePublic(a, b crypto.Signer) bool {
+	public, ok := a.Public().(interface {
+		Equal(other crypto.PublicKey) bool
+	})
+	return ok && public.Equal(b.Public())
+}
+
+// TestEveryAlgorithm: each verifies what was signed by it, with the one kind of key that
+// it is for, and no other key's token.
+func TestEveryAlgorithm(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, edKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := map[string]crypto.Signer{"EdDSA": edKey}
+	for alg, curve := range map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()} {
+		if private[alg], err = ecdsa.GenerateKey(curve, rand.Reader); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, alg := range []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"} {
+		private[alg] = rsaKey
+	}
+	want := append(slices.Sorted(maps.Keys(private)), keys.HS256)
+	if diff := cmp.Diff(want, keys.Algorithms(), cmpopts.SortSlices(strings.Compare)); diff != "" {
+		t.Errorf("Algorithms (-want +got):\n%s", diff)
+	}
+	for alg, own := range private {
+		set, err := keys.ParsePEM(publicPEM(t, own.Public()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for other, k := range private {
+			var want error
+			if !samePublic(own, k) {
+				want = token.ErrAlgorithm
+			}
+			if err := set.Verify(signedWith(t, other, k)); !errors.Is(err, want) {
+				t.Errorf("key of %s, token with %s: got error %v, want %v", alg, other, err, want)
+			}
+		}
+	}
+}
+
 func TestPEM(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -216,6 +307,16 @@ func TestPEM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	weak, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that it is weak is the point
+	if err != nil {
+		t.Fatal(err)
+	}
+	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An Ed25519 key in PKIX, whose bit string holds one byte too few.
+	shortEd25519 := append([]byte("\x30\x29\x30\x05\x06\x03\x2b\x65\x70\x03\x20\x00"), make([]byte, ed25519.PublicKeySize-1)...)
 	pkcs1 := pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&private.PublicKey)})
 	for name, tt := range map[string]struct {
 		doc  []byte
@@ -229,6 +330,12 @@ func TestPEM(t *testing.T) {
 		"truncated":     {public[:100], "is not PEM"},
 		"two":           {append(append([]byte{}, public...), public...), "more than one"},
 		"private":       {secret, "is a private key"},
+		"private RSA":   {pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: []byte("x")}), "is a private key"},
+		"private EC":    {pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: []byte("x")}), "is a private key"},
+		"encrypted":     {pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("x")}), "is a private key"},
+		"short Ed25519": {pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: shortEd25519}), "cannot be read"},
+		"too weak":      {publicPEM(t, &weak.PublicKey), "less than 2048"},
+		"another curve": {publicPEM(t, &p224.PublicKey), "neither RSA, nor EC"},
 		"certificate":   {pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), "openssl x509"},
 		"another block": {pem.EncodeToMemory(&pem.Block{Type: "DH PARAMETERS", Bytes: []byte("x")}), "another type"},
 		"rubbish":       {pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("x")}), "cannot be read"},
@@ -261,6 +368,10 @@ func TestSecret(t *testing.T) {
 		}
 		if err != nil {
 			continue
+		}
+		// The line end is the file's, not the secret's.
+		if err := set.Verify(signedWith(t, "HS256", []byte(secret))); err != nil {
+			t.Errorf("ParseSecret(%q): a token of the secret: %v", doc, err)
 		}
 		if err := set.Verify(token.Token{Algorithm: "RS256", Signature: []byte("x")}); !errors.Is(err, token.ErrAlgorithm) {
 			t.Errorf("RS256 with a secret: got error %v, want %v", err, token.ErrAlgorithm)

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/lestrrat-go/jwx/v3/jwk"
@@ -82,7 +83,7 @@ func readJWK(member map[string]any) (*key, error) {
 	}
 	alg := ""
 	if v, ok := member["alg"]; ok {
-		if alg, ok = v.(string); !ok || alg == HS256 || !slices.Contains(Algorithms(), alg) {
+		if alg, _ = v.(string); alg == HS256 || !slices.Contains(Algorithms(), alg) {
 			return nil, errors.New("is for another algorithm (alg)")
 		}
 	}
@@ -101,22 +102,17 @@ func readJWK(member map[string]any) (*key, error) {
 // publicOf hands the library only what makes the key: what else stands there
 // (certificates, addresses) is nothing to follow.
 func publicOf(member map[string]any) (any, error) {
-	plain := map[string]any{}
-	for _, name := range [...]string{"kty", "n", "e", "crv", "x", "y"} {
-		if v, ok := member[name]; ok {
-			plain[name] = v
-		}
-	}
+	plain := maps.Clone(member)
+	maps.DeleteFunc(plain, func(name string, _ any) bool {
+		return !slices.Contains([]string{"kty", "n", "e", "crv", "x", "y"}, name)
+	})
 	doc, err := json.Marshal(plain)
 	if err != nil {
 		return nil, fmt.Errorf("cannot be read: %w", err)
 	}
-	k, err := jwk.ParseKey(doc)
+	k, err := jwk.ParseKey(doc) // which validates it
 	if err != nil {
 		return nil, fmt.Errorf("cannot be read: %w", err)
-	}
-	if err := k.Validate(); err != nil {
-		return nil, fmt.Errorf("is not valid: %w", err)
 	}
 	var public any
 	if err := jwk.Export(k, &public); err != nil {
