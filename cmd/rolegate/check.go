@@ -22,6 +22,7 @@ type checkRequest struct {
 	at      string // "" when the tenant is the place
 	asOf    string // "" is now
 	quiet   bool
+	config  string // a server's settings; "" for the usual ones
 
 	resource, action string // of a permission
 	method, url      string // of a request; instead of a permission
@@ -56,6 +57,7 @@ route that does not exist is an error, never a no.`,
 	flags.StringVar(&r.at, "at", "", "place: a path, or .path below the tenant")
 	flags.StringVar(&r.asOf, "as-of", "", "ask for this instant: 2026-01-31, 2026-01-31T12:00:00Z or milliseconds")
 	flags.BoolVarP(&r.quiet, "quiet", "q", false, "only the exit code")
+	asFlag(cmd, &r.config)
 	return cmd
 }
 
@@ -90,7 +92,7 @@ func (p *program) check(ctx context.Context, r checkRequest) error {
 	if err != nil {
 		return err
 	}
-	engine, err := p.open(ctx, r.dir, r.quiet)
+	engine, err := p.open(ctx, r.dir, r.config, r.quiet)
 	if err != nil {
 		return err
 	}
@@ -110,22 +112,27 @@ func (p *program) check(ctx context.Context, r checkRequest) error {
 	return nil
 }
 
-// open makes an engine with the bundles of dir, read as a server reads them. What
+// open makes an engine with the bundles of dir, read as the server with the settings in
+// config reads them; "" for the usual ones. What
 // is wrong with them is the error; what they warn of is printed.
-func (p *program) open(ctx context.Context, dir string, quiet bool) (*policy.Engine, error) {
-	snapshot, warnings, err := loader.Read(ctx, dir)
+func (p *program) open(ctx context.Context, dir, config string, quiet bool) (*policy.Engine, error) {
+	cfg, err := p.loaderAs(config, dir)
+	if err != nil {
+		return nil, err
+	}
+	set, err := loader.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	if !quiet {
-		p.warn(warnings)
+		p.warn(set.Warnings)
 	}
 	// One question is not worth a memory; a slow machine is worth waiting for.
 	engine, err := policy.NewEngine(policy.Config{Entries: -1, AuditEvery: -1, Timeout: patience})
 	if err != nil {
 		return nil, err
 	}
-	engine.Install(snapshot)
+	engine.Install(set.Snapshot)
 	return engine, nil
 }
 

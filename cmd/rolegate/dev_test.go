@@ -165,7 +165,7 @@ func TestDemoBundle(t *testing.T) {
 	d := demoDir(t)
 	var out output
 	p := &program{stdout: &out, stderr: &out, now: time.Now}
-	engine, err := p.open(t.Context(), d.dir, false)
+	engine, err := p.open(t.Context(), d.dir, "", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,7 @@ type readPath struct {
 }
 
 func (p *program) footprintCommand() *cobra.Command {
-	var dir, entrypoint string
+	var dir, entrypoint, config string
 	cmd := &cobra.Command{
 		Use:   "footprint -b DIR",
 		Short: "Say what a policy reads of a request, and whether its decisions can be remembered",
@@ -41,16 +42,22 @@ Each place comes with the line of Rego that reads it.`,
 			if dir == "" {
 				return hint(errors.New("no bundle"), "-b DIR names the folder with the bundle or the bundles")
 			}
-			return p.footprint(cmd.Context(), dir, entrypoint)
+			return p.footprint(cmd.Context(), dir, entrypoint, config)
 		},
 	}
 	cmd.Flags().StringVarP(&dir, "bundle-dir", "b", "", "folder with the bundle or the bundles")
 	cmd.Flags().StringVarP(&entrypoint, "entrypoint", "e", "", "with slashes; the role library's decision if left out")
+	asFlag(cmd, &config)
 	return cmd
 }
 
-func (p *program) footprint(ctx context.Context, dir, entrypoint string) error {
-	set, err := loader.Open(ctx, loader.Config{Dir: dir, Entrypoint: entrypoint})
+func (p *program) footprint(ctx context.Context, dir, entrypoint, config string) error {
+	cfg, err := p.loaderAs(config, dir)
+	if err != nil {
+		return err
+	}
+	cfg.Entrypoint = cmp.Or(entrypoint, cfg.Entrypoint)
+	set, err := loader.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}

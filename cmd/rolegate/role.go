@@ -65,7 +65,7 @@ func (p *program) openDesk(ctx context.Context, r roleRequest) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	engine, err := p.open(ctx, r.dir, false)
+	engine, err := p.open(ctx, r.dir, "", false)
 	if err != nil {
 		return nil, err
 	}

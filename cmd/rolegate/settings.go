@@ -73,6 +73,11 @@ func (s *settings) read(cmd *cobra.Command) (config, error) {
 	if err := s.readFlags(cmd); err != nil {
 		return config{}, err
 	}
+	return s.resolved()
+}
+
+// resolved is what was read, with the habits of its profile.
+func (s *settings) resolved() (config, error) {
 	if s.cfg.Profile == profileOPAEnvoy && !s.given(runTests) {
 		s.cfg.Loader.RunTests = false // OPA runs none
 	}

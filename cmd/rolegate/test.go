@@ -31,6 +31,7 @@ type testRequest struct {
 	match   *regexp.Regexp
 	verbose bool
 	watch   bool
+	config  string // a server's settings; "" for the usual ones
 }
 
 func (p *program) testCommand() *cobra.Command {
@@ -71,6 +72,7 @@ Exit codes: 0 all passed; 1 some failed; 2 something could not be run, or nothin
 	flags.StringVarP(&r.dir, "bundle-dir", "b", "", "bundle that cases without data ask")
 	flags.StringVarP(&match, "run", "r", "", "only tests and cases whose names match this regular expression")
 	flags.BoolVarP(&r.verbose, "verbose", "v", false, "list what passed too")
+	asFlag(cmd, &r.config)
 	flags.BoolVarP(&r.watch, "watch", "w", false, "run again when a file changes")
 	return cmd
 }
@@ -116,7 +118,11 @@ func fingerprint(paths []string) string {
 
 // test runs everything once.
 func (p *program) test(ctx context.Context, r testRequest) error {
-	found, err := findTests(ctx, r)
+	cfg, err := p.loaderAs(r.config, "")
+	if err != nil {
+		return err
+	}
+	found, err := findTests(ctx, r, cfg)
 	if err != nil {
 		return err
 	}
@@ -142,15 +148,18 @@ func (p *program) test(ctx context.Context, r testRequest) error {
 
 // tests is what was found to run.
 type tests struct {
-	sets   []loader.Set // with Rego tests
+	cfg    loader.Config // but for its folder
+	sets   []loader.Set  // with Rego tests
 	bundle *policy.Snapshot
 	files  []string // of cases
 }
 
-func findTests(ctx context.Context, r testRequest) (tests, error) {
-	var t tests
+// findTests reads bundles as cfg says.
+func findTests(ctx context.Context, r testRequest, cfg loader.Config) (tests, error) {
+	t := tests{cfg: cfg}
 	if r.dir != "" {
-		set, err := loader.Open(ctx, loader.Config{Dir: r.dir})
+		cfg.Dir = r.dir
+		set, err := loader.Open(ctx, cfg)
 		if err != nil {
 			return t, err
 		}
@@ -178,7 +187,9 @@ func findTests(ctx context.Context, r testRequest) (tests, error) {
 
 // addFolder adds a folder's bundles, if it has some, and its case files.
 func (t *tests) addFolder(ctx context.Context, dir string) error {
-	set, err := loader.Open(ctx, loader.Config{Dir: dir})
+	cfg := t.cfg
+	cfg.Dir = dir
+	set, err := loader.Open(ctx, cfg)
 	switch {
 	case err == nil:
 		t.sets = append(t.sets, set)
@@ -217,7 +228,7 @@ func (t *tests) runRego(ctx context.Context, match *regexp.Regexp, add func(case
 			return err
 		}
 		maps.Copy(modules, set.Modules)
-		tests := cases.RegoTests{Modules: modules, Tests: set.Tests, Store: set.Snapshot.Store(), Match: match.String()}
+		tests := cases.RegoTests{Modules: modules, Tests: set.Tests, Store: set.Snapshot.Store(), Match: match.String(), Lenient: t.cfg.Lenient}
 		if err := cases.Rego(ctx, tests, add); err != nil {
 			return err
 		}

@@ -39,7 +39,8 @@ func (p *program) validateCommand() *cobra.Command {
 warning names what has no effect, or not the effect that it seems to have.
 
 With --config it checks the settings of a server too, as far as they can be judged without
-their files: their form, who is believed (identity), and TLS.
+their files: their form, who is believed (identity), and TLS; and the bundles are read as
+that server reads them.
 
 Exit codes: 0 nothing refuses them; 1 something does; 2 they could not be read at all.`,
 		Example: `  rolegate validate demo-bundle
@@ -60,7 +61,7 @@ Exit codes: 0 nothing refuses them; 1 something does; 2 they could not be read a
 					return err
 				}
 			}
-			return p.validate(cmd.Context(), args, against)
+			return p.validate(cmd.Context(), args, settings, against)
 		},
 	}
 	cmd.Flags().StringVar(&settings, "config", "", "settings of a server, in YAML, to check as well")
@@ -68,7 +69,7 @@ Exit codes: 0 nothing refuses them; 1 something does; 2 they could not be read a
 	return cmd
 }
 
-func (p *program) validate(ctx context.Context, dirs []string, against string) error {
+func (p *program) validate(ctx context.Context, dirs []string, settings, against string) error {
 	began := p.now()
 	var old map[string]any
 	if against != "" {
@@ -83,7 +84,7 @@ func (p *program) validate(ctx context.Context, dirs []string, against string) e
 	}
 	var all []validation
 	for _, dir := range dirs {
-		v, err := examine(ctx, dir, old)
+		v, err := p.examine(ctx, dir, settings, old)
 		if err != nil {
 			return err
 		}
@@ -108,12 +109,17 @@ func (p *program) validate(ctx context.Context, dirs []string, against string) e
 
 // examine finds what is wrong with the bundles of a folder. The error is for what is
 // no bundle's fault.
-func examine(ctx context.Context, dir string, old map[string]any) (validation, error) {
+func (p *program) examine(ctx context.Context, dir, settings string, old map[string]any) (validation, error) {
 	v := validation{dir: dir}
 	if _, err := os.Stat(dir); err != nil {
 		return v, err
 	}
-	set, err := loader.Open(ctx, loader.Config{Dir: dir, RunTests: true, Verify: cases.Verifier(librarySnapshot, time.Now)})
+	cfg, err := p.loaderAs(settings, dir)
+	if err != nil {
+		return v, err
+	}
+	cfg.Verify = cases.Verifier(librarySnapshot, p.now)
+	set, err := loader.Open(ctx, cfg)
 	if problems, ok := errors.AsType[policy.Problems](err); ok {
 		v.problems = problems
 		return v, nil
