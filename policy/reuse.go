@@ -40,7 +40,7 @@ func reuseOf(c *ast.Compiler, f *footprint.Footprint) Reuse {
 		}
 	}
 	if !r.Clock {
-		return r
+		return Reuse{}
 	}
 	readers := clockReaders{compiler: c, seen: map[*ast.Rule]bool{}}
 	for _, rule := range f.Rules {
@@ -76,14 +76,11 @@ func (cr clockReaders) reads(r *ast.Rule) bool {
 	found := false
 	ast.WalkRefs(r, func(ref ast.Ref) bool {
 		found = found || ref.Equal(ast.NowNanos.Ref())
-		return found
+		return false
 	})
 	for next := range cr.compiler.Graph.Dependencies(r) {
-		if found {
-			break
-		}
 		if next, ok := next.(*ast.Rule); ok {
-			found = libraryClock(next) || !libraryRule(next) && cr.reads(next)
+			found = found || libraryClock(next) || !libraryRule(next) && cr.reads(next)
 		}
 	}
 	cr.seen[r] = found

@@ -22,6 +22,10 @@ func TestWhoseAnswersAreRemembered(t *testing.T) {
 		"the clock, promised":          {promise + "deny contains \"x\" if time.now_ns() > 5", "", true},
 		"the clock, after other reads": {"deny contains \"x\" if {\n\tinput.subject.id == data.names[input.subject.type]\n\ttime.now_ns() > 5\n} # rule begins above", BypassClock, true},
 		"in a comprehension":           {"deny contains \"x\" if count([t | t := time.now_ns(); t > input.subject.id]) > 0 # here", BypassClock, true},
+		"in a place of a reference":    {"deny contains \"x\" if data.names[format_int(time.now_ns(), 10)] # here", BypassClock, true},
+		"the clock, beside another rule": {
+			"known contains n if some n in data.names\n\ndeny contains \"x\" if {\n\tinput.subject.id in known\n\ttime.now_ns() > 5\n}", BypassClock, true,
+		},
 		"the library's clock":          {"deny contains \"x\" if data.rolegate.now > 5 # here", BypassClock, true},
 		"no promise: it is false":      {"# METADATA\n# custom:\n#   bounded: false\ndeny contains \"x\" if data.rolegate.now > 5 # here", BypassClock, true},
 		"no promise: it is no boolean": {"# METADATA\n# custom:\n#   bounded: \"true\"\ndeny contains \"x\" if data.rolegate.now > 5 # here", BypassClock, true},
