@@ -76,7 +76,7 @@ func TestMain(m *testing.M) {
 
 func update() bool { return flag.Lookup("update").Value.String() == "true" }
 
-// refusal is the reason of err, which must be an *Error that says little.
+// refusal is the reason and the offset of err, which must be an *Error that says little.
 func refusal(tb testing.TB, part, input string, err error) string {
 	tb.Helper()
 	refused, ok := errors.AsType[*canonical.Error](err)
@@ -93,7 +93,7 @@ func refusal(tb testing.TB, part, input string, err error) string {
 	if err.Error() != want {
 		tb.Errorf("%s %q: error text %q, want %q and nothing of the input", part, input, err, want)
 	}
-	return string(refused.Reason)
+	return fmt.Sprintf("%s at %d", refused.Reason, refused.Offset)
 }
 
 func quoteAll(list []string) string {
@@ -175,5 +175,42 @@ func TestParameterSentTwiceIsNotFound(t *testing.T) {
 func TestZeroTargetHasNoForm(t *testing.T) {
 	if got := (canonical.Target{}).String(); got != "" {
 		t.Errorf("zero Target: got %q, want nothing", got)
+	}
+}
+
+// TestMethodBytes: a method is made of the characters of a token (RFC 9110) and no others.
+func TestMethodBytes(t *testing.T) {
+	const token = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for i := range 256 {
+		method := string([]byte{byte(i)})
+		if err := canonical.Method(method); (err == nil) != strings.Contains(token, method) {
+			t.Errorf("Method(%q): got error %v, want one unless it is in %q", method, err, token)
+		}
+	}
+}
+
+// TestPathCostsLittle: who reads targets one after the other in one room allocates
+// nothing for those that are in canonical form, and others pay for their segments once.
+func TestPathCostsLittle(t *testing.T) {
+	const raw = "/v1/acme/documents/d-17?limit=10"
+	room := []string{"of", "the", "request", "before", "this"}
+	target, err := canonical.PathInto(room, raw)
+	if diff := cmp.Diff([]string{"v1", "acme", "documents", "d-17"}, target.Segments); diff != "" || err != nil {
+		t.Errorf("PathInto(%q), error %v (-want +got):\n%s", raw, err, diff)
+	}
+	if &target.Segments[0] != &room[0] {
+		t.Error("PathInto leaves the room that it was given")
+	}
+	for name, c := range map[string]struct {
+		want float64
+		do   func()
+	}{
+		"a room":         {0, func() { _, _ = canonical.PathInto(room, raw) }},
+		"none":           {1, func() { _, _ = canonical.Path(raw) }},
+		"canonical form": {0, func() { _ = target.String() }},
+	} {
+		if got := testing.AllocsPerRun(100, c.do); got != c.want {
+			t.Errorf("%s: %v allocations, want %v", name, got, c.want)
+		}
 	}
 }

@@ -62,8 +62,8 @@ func hostIPv6(raw string) (string, error) {
 	if !closed {
 		return "", refuseHost(BadAddress, 0)
 	}
-	addr, err := netip.ParseAddr(literal)
-	if err != nil || !addr.Is6() || addr.Zone() != "" {
+	addr, _ := netip.ParseAddr(literal) // the zero address, which is none, on an error
+	if !addr.Is6() || addr.Zone() != "" {
 		return "", refuseHost(BadAddress, 1)
 	}
 	if rest != "" && (rest[0] != ':' || !isPort(rest[1:])) {

@@ -81,7 +81,7 @@ func PathInto(room []string, raw string) (Target, error) {
 // segments, and two targets have one form only if they have the same segments.
 // The zero Target is "".
 func (t Target) String() string {
-	if t.path != "" || len(t.Segments) == 0 {
+	if t.path != "" {
 		return t.path
 	}
 	var b strings.Builder
@@ -125,7 +125,7 @@ func unsendable(raw string) (Reason, int) {
 func decodeSegment(raw string) (decoded string, same bool, reason Reason) {
 	same = true
 	escapes := 0
-	for i := 0; i < len(raw); i++ {
+	for i := range len(raw) {
 		switch c := raw[i]; {
 		case c == '\\':
 			return "", false, Backslash
@@ -137,8 +137,7 @@ func decodeSegment(raw string) (decoded string, same bool, reason Reason) {
 			if reason := encodedByte(b); reason != "" {
 				return "", false, reason
 			}
-			escapes++
-			i += 2
+			escapes++ // its digits stand raw
 		case !standsRaw(c):
 			same = false
 		}

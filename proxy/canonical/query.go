@@ -26,8 +26,8 @@ func Query(raw string) (Values, error) {
 		return nil, &Error{Part: "query", Reason: Semicolon, Offset: i}
 	}
 	var values Values
-	for start := 0; start <= len(raw); {
-		pair, _, _ := strings.Cut(raw[start:], "&")
+	start := 0
+	for pair := range strings.SplitSeq(raw, "&") {
 		if pair != "" {
 			rawName, rawValue, _ := strings.Cut(pair, "=")
 			name, reason := decodeParameter(rawName)

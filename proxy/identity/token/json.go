@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"unicode/utf16"
@@ -88,15 +89,13 @@ func (p *parser) value(depth int) (any, error) {
 		return true, p.word("true")
 	case c == 'f':
 		return false, p.word("false")
-	case c == 'n':
+	default: // null, or nothing that begins a value
 		return nil, p.word("null")
-	default:
-		return nil, ErrMalformed
 	}
 }
 
 func (p *parser) word(w string) error {
-	if len(p.doc)-p.pos < len(w) || string(p.doc[p.pos:p.pos+len(w)]) != w {
+	if !bytes.HasPrefix(p.doc[p.pos:], []byte(w)) {
 		return ErrMalformed
 	}
 	p.pos += len(w)
@@ -189,8 +188,8 @@ func (p *parser) text() (string, error) {
 			s = append(s, c)
 			p.pos++
 		default:
-			r, size := utf8.DecodeRune(p.doc[p.pos:])
-			if r == utf8.RuneError && size == 1 {
+			_, size := utf8.DecodeRune(p.doc[p.pos:])
+			if size == 1 { // a byte beyond ASCII that is no UTF-8
 				return "", ErrMalformed
 			}
 			s = append(s, p.doc[p.pos:p.pos+size]...)
@@ -235,8 +234,8 @@ func (p *parser) unicode() (rune, error) {
 	if p.word(`\u`) != nil {
 		return 0, ErrMalformed
 	}
-	low, ok := p.hex4()
-	if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
+	low, _ := p.hex4() // 0, which is no half of a pair, where there are no four digits
+	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
 		return 0, ErrMalformed
 	}
 	return r, nil

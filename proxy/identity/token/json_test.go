@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,15 +15,22 @@ import (
 
 func TestObject(t *testing.T) {
 	deep := func(n int) string { return `{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}` }
+	deepObjects := func(n int) string { return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n) }
 	for _, tt := range []struct {
 		doc  string
 		want error
 	}{
 		{`{}`, nil},
 		{" \t\r\n{ } ", nil},
+		{"{ \t\"a\" \n:\r [ 1 ,\n{ } , \"x\" ] ,\t\"b\" : { } }", nil},
+		{`{"a":1e100,"b":1E-999}`, nil},
 		{`{"a":1,"b":[true,false,null,"x",{"a":{}}]}`, nil},
 		{`{"a":"\u00e9\ud83d\ude00\"\\\/\b\f\n\r\t"}`, nil},
 		{`{"a":-0,"b":1.50,"c":1e10,"d":-12.5E-3,"e":123456789012345678901234567890}`, nil},
+		{`{"a":1e+5,"b":1E-5,"c":` + strings.Repeat("9", 64) + `}`, nil},
+		{"{\"é\":\"é 😀 \ufffd\"}", nil},
+		{deepObjects(token.MaxDepth), nil},
+		{deepObjects(token.MaxDepth + 1), token.ErrTooDeep},
 		{deep(token.MaxDepth - 1), nil},
 		{deep(token.MaxDepth), token.ErrTooDeep},
 		{deep(4000), token.ErrTooDeep},
@@ -75,8 +83,26 @@ func TestObject(t *testing.T) {
 		{`{"a":"\u`, token.ErrMalformed},
 		{`{"a":`, token.ErrMalformed},
 		{`{`, token.ErrMalformed},
+		{`{"a":t`, token.ErrMalformed},
+		{`{"a":"\ud800\u`, token.ErrMalformed},
+		{"{\"a\":\"\x80\"}", token.ErrMalformed},
+
+		// A part that is broken off, where what follows fits what stands around it.
+		{`{"x":{,"y":1}`, token.ErrMalformed},
+		{`{xa":1}`, token.ErrMalformed},
+		{`{"\x:1}`, token.ErrMalformed},
+		{`{"y":{"\x}`, token.ErrMalformed},
+		{`{"y":{"a"}`, token.ErrMalformed},
+		{`{"y":[{"a":1]}`, token.ErrMalformed},
+		{`{"y":[1}`, token.ErrMalformed},
+		{`{"y":[1 2]}`, token.ErrMalformed},
+		{"{\"a\":\"x\n}", token.ErrMalformed},
+		{`{"a":"\x}`, token.ErrMalformed},
+		{`{"a":"\u"}`, token.ErrMalformed},
+		{`{"a":"\ud800dc00"}`, token.ErrMalformed},
 	} {
-		got, err := token.Object([]byte(tt.doc))
+		// The document is the last thing in its memory: whoever reads beyond it panics.
+		got, err := token.Object(slices.Clip([]byte(tt.doc)))
 		if !errors.Is(err, tt.want) {
 			t.Errorf("Object(%.80q)\n got error %v\nwant error %v", tt.doc, err, tt.want)
 		}

@@ -40,11 +40,8 @@ func Parse(compact string) (Token, error) {
 	if err := t.readHeader(head); err != nil {
 		return Token{}, err
 	}
-	payload, err := decode(body)
-	if err != nil {
-		return Token{}, err
-	}
-	if t.Payload, err = Object(payload); err != nil {
+	var err error
+	if t.Payload, err = object(body); err != nil {
 		return Token{}, err
 	}
 	if t.Signature, err = decode(sig); err != nil {
@@ -57,11 +54,7 @@ func Parse(compact string) (Token, error) {
 }
 
 func (t *Token) readHeader(part string) error {
-	raw, err := decode(part)
-	if err != nil {
-		return err
-	}
-	header, err := Object(raw)
+	header, err := object(part)
 	if err != nil {
 		return err
 	}
@@ -92,6 +85,15 @@ func (t *Token) readHeader(part string) error {
 func has(o map[string]any, name string) bool {
 	_, ok := o[name]
 	return ok
+}
+
+// object reads a part that holds an object.
+func object(part string) (map[string]any, error) {
+	raw, err := decode(part)
+	if err != nil {
+		return nil, err
+	}
+	return Object(raw)
 }
 
 // decode reads base64url without padding. The standard decoder skips line breaks

@@ -34,6 +34,65 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestParseRefuses has what is wrong with a token, each with its word. The rest of each
+// token is sound.
+func TestParseRefuses(t *testing.T) {
+	const header, payload = `{"alg":"EdDSA","kid":"k","typ":"JWT"}`, `{"iss":"i"}`
+	good := compact(header, payload, "sig")
+	with := func(member string) string { return compact(`{"alg":"EdDSA",`+member+`}`, payload, "sig") }
+	alg := func(v string) string { return compact(`{"alg":`+v+`}`, payload, "sig") }
+	for _, tt := range []struct {
+		name, text string
+		want       error
+	}{
+		{"nothing", "", token.ErrMalformed},
+		{"no dots", b64(header), token.ErrMalformed},
+		{"two parts", b64(header) + "." + b64(payload), token.ErrMalformed},
+		{"four parts", good + "." + b64("sig"), token.ErrMalformed},
+		{"five parts", good + "." + b64("x") + "." + b64("y"), token.ErrEncrypted},
+		{"six parts", good + "." + b64("x") + "." + b64("y") + "." + b64("z"), token.ErrMalformed},
+		{"no signature", compact(header, payload, ""), token.ErrUnsigned},
+		{"signature is no base64url", strings.TrimSuffix(good, b64("sig")) + "s+g=", token.ErrMalformed},
+		{"signature with a line end", good + "\n", token.ErrMalformed},
+		{"signature with a carriage return", good + "\r", token.ErrMalformed},
+		{"signature with stray bits", compact(header, payload, "") + "QR", token.ErrMalformed},
+		{"header is no base64url", "e+0." + b64(payload) + "." + b64("sig"), token.ErrMalformed},
+		{"header is no object", compact(`[]`, payload, "sig"), token.ErrMalformed},
+		{"header with a twin", with(`"alg":"EdDSA"`), token.ErrDuplicate},
+		{"payload is no base64url", b64(header) + ".e+0." + b64("sig"), token.ErrMalformed},
+		{"payload is no object", compact(header, `[]`, "sig"), token.ErrMalformed},
+		{"payload with a twin", compact(header, `{"a":1,"a":1}`, "sig"), token.ErrDuplicate},
+		{"encrypted", with(`"enc":"A128GCM"`), token.ErrEncrypted},
+		{"encrypted, null", with(`"enc":null`), token.ErrEncrypted},
+		{"packed", with(`"zip":"DEF"`), token.ErrEncrypted},
+		{"critical", with(`"crit":["exp"]`), token.ErrCritical},
+		{"critical, nothing", with(`"crit":[]`), token.ErrCritical},
+		{"payload as it is", with(`"b64":false`), token.ErrCritical},
+		{"no alg", compact(`{"kid":"k"}`, payload, "sig"), token.ErrMalformed},
+		{"alg is null", alg(`null`), token.ErrMalformed},
+		{"alg is a list", alg(`["EdDSA"]`), token.ErrMalformed},
+		{"alg none", alg(`"none"`), token.ErrUnsigned},
+		{"alg none in capitals", alg(`"nOnE"`), token.ErrUnsigned},
+		{"kid is null", with(`"kid":null`), token.ErrMalformed},
+		{"kid is a number", with(`"kid":1`), token.ErrMalformed},
+		{"typ is null", with(`"typ":null`), token.ErrMalformed},
+		{"typ is a number", with(`"typ":1`), token.ErrMalformed},
+	} {
+		got, err := token.Parse(tt.text)
+		if !errors.Is(err, tt.want) || got.Algorithm != "" || got.Payload != nil || got.Signature != nil {
+			t.Errorf("%s: Parse(%q)\n got %+v, error %v\nwant nothing, error %v", tt.name, tt.text, got, err, tt.want)
+		}
+	}
+	for _, text := range []string{good, alg(`"EdDSA"`), with(`"kid":""`), with(`"x":1`)} {
+		if _, err := token.Parse(text); err != nil {
+			t.Errorf("Parse(%q): got error %v, want it taken", text, err)
+		}
+	}
+	if got := token.ErrUnsigned.Error(); got != "bad credential: unsigned" {
+		t.Errorf("got error text %q", got)
+	}
+}
+
 func TestParseSize(t *testing.T) {
 	around := compact(`{"alg":"EdDSA"}`, `{}`, "s")
 	fill := strings.Repeat("A", token.MaxSize-len(around))
