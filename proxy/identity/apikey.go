@@ -77,8 +77,7 @@ func readOwner(owner map[string]any) (policy.Subject, error) {
 	}
 	kind := "api_key"
 	if v := owner["kind"]; v != nil {
-		var ok bool
-		if kind, ok = v.(string); !ok || !isKind(kind) {
+		if kind, _ = v.(string); !isKind(kind) {
 			return policy.Subject{}, token.ErrBadClaim
 		}
 	}

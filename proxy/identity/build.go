@@ -87,7 +87,7 @@ func (b *builder) authenticator(field string, a Authenticator) {
 		b.apiKey(field+".api_key", *a.APIKey)
 	case a.Metadata != nil:
 		b.metadata(field+".metadata", *a.Metadata)
-	case a.Headers != nil:
+	default:
 		b.headers(field+".headers", *a.Headers)
 	}
 }

@@ -12,12 +12,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/rogpeppe/go-internal/txtar"
 	"go.uber.org/zap"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rolegate/rolegate/policy"
 	"github.com/rolegate/rolegate/proxy/identity"
+	"github.com/rolegate/rolegate/proxy/identity/token"
 )
 
 // cases runs f for every txtar file of a folder. Its answer is compared with the
@@ -144,4 +146,56 @@ func TestPresets(t *testing.T) {
 	if _, err := identity.Preset("okta"); err == nil || !strings.Contains(fmt.Sprint(err), "frontegg") {
 		t.Errorf("unknown preset: got error %v, want one that names those there are", err)
 	}
+}
+
+// TestMappings is what mappings make of payloads, and of those that do not fit them.
+func TestMappings(t *testing.T) {
+	raw, err := os.ReadFile("testdata/mappings.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []struct {
+		Name        string
+		Claims      identity.Claims
+		Token, Want string
+	}
+	strictly(t, raw, &all)
+	w := newWorld(t)
+	for _, c := range all {
+		id := load(t, identity.Config{Authenticators: []identity.Authenticator{{JWT: &identity.JWT{Issuers: []identity.Issuer{
+			{Issuer: issuerURL, PEMFile: w.path("ed.pem"), AnyAudience: true, Claims: c.Claims},
+		}}}}}, nil, zap.NewNop())
+		text, err := w.ed.SignPayload([]byte(`{"iss":"` + issuerURL + `","exp":0,` + c.Token[1:]))
+		if err != nil {
+			t.Fatalf("%s: %v", c.Name, err)
+		}
+		subject, err := authenticate(t, id, bearer(text))
+		if bad, ok := errors.AsType[token.Error](err); ok || err != nil {
+			if string(bad) != c.Want {
+				t.Errorf("%s: claims %+v\n got error %v\nwant %s", c.Name, c.Claims, err, c.Want)
+			}
+			continue
+		}
+		want, err := ast.ValueFromReader(strings.NewReader(c.Want))
+		if err != nil {
+			t.Errorf("%s: got %v, want %s", c.Name, subject, c.Want)
+			continue
+		}
+		if got, _ := subject.Value(); got.Compare(withEvery(want.(ast.Object))) != 0 {
+			t.Errorf("%s: claims %+v\n got %v\nwant %v, and iss and exp", c.Name, c.Claims, got, want)
+		}
+	}
+}
+
+// withEvery adds the claims of every case.
+func withEvery(subject ast.Object) ast.Object {
+	claims := ast.NewObject(
+		[2]*ast.Term{ast.StringTerm("iss"), ast.StringTerm(issuerURL)},
+		[2]*ast.Term{ast.StringTerm("exp"), ast.IntNumberTerm(0)},
+	)
+	if own := subject.Get(ast.StringTerm("claims")); own != nil {
+		claims, _ = claims.Merge(own.Value.(ast.Object))
+	}
+	subject.Insert(ast.StringTerm("claims"), ast.NewTerm(claims))
+	return subject
 }

@@ -1,6 +1,8 @@
 package identity_test
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -79,6 +82,7 @@ func TestCredentials(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got strings.Builder
+		counted := map[string]float64{}
 		for _, name := range slices.Sorted(maps.Keys(all)) {
 			c := all[name].credentials()
 			subject, err := id.Authenticate(t.Context(), engine.View(), c)
@@ -87,11 +91,19 @@ func TestCredentials(t *testing.T) {
 				t.Errorf("%s: asked again: got %v %v, want %v %v as at first", name, again, errAgain, subject, err)
 			}
 			text := answerOf(t, name, subject, err)
+			if text != "nobody" {
+				word, _, _ := strings.Cut(text, "{") // "" before a subject
+				counted[cmp.Or(word, "verified")] += 2
+			}
 			kind, _, _ := strings.Cut(name, ":")
 			if want := map[string]string{"good": "{", "nobody": "nobody"}[kind]; want == "" && (err == nil) || !strings.HasPrefix(text, want) {
 				t.Errorf("%s: got %s", name, text)
 			}
 			fmt.Fprintf(&got, "%s\n\t%s\n", name, text)
+		}
+		_, kind, _ := strings.Cut(t.Name(), "/")
+		if diff := gocmp.Diff(counted, credentialsCounted(t, reg, kind)); diff != "" {
+			t.Errorf("rolegate_credentials_total of %s by result (-want +got):\n%s", kind, diff)
 		}
 		said := logged(t, logs) + gathered(t, reg)
 		for _, secret := range []string{"canary"} {
@@ -106,9 +118,38 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// written puts in what a case abbreviates: the digest of an API key, a long value.
+// credentialsCounted is how many credentials of a kind were counted, by result. Those of
+// other kinds are under their name.
+func credentialsCounted(t *testing.T, reg *prometheus.Registry, kind string) map[string]float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() != "rolegate_credentials_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			name := labels["result"]
+			if labels["kind"] != kind {
+				name = labels["kind"] + ": " + name
+			}
+			counted[name] += m.GetCounter().GetValue()
+		}
+	}
+	return counted
+}
+
+// written puts in what a case abbreviates: the digest of an API key, {512} bytes, a long value.
 func written(doc []byte) []byte {
 	long := strings.Repeat("x", 9<<10)
+	doc = bytes.ReplaceAll(doc, []byte("{512}"), bytes.Repeat([]byte("x"), 512))
 	doc = regexp.MustCompile(`"(DIGEST|HEX):[^"]*"`).ReplaceAllFunc(doc, func(quoted []byte) []byte {
 		_, key, _ := strings.Cut(strings.Trim(string(quoted), `"`), ":")
 		return fmt.Appendf(nil, "%q", fmt.Sprintf("%x", sha256.Sum256([]byte(key))))
@@ -136,4 +177,16 @@ func answerOf(t *testing.T, name string, subject policy.Subject, err error) stri
 		return "nobody"
 	}
 	return v.String()
+}
+
+// TestAPIKeyWithoutData: before there are bundles a key is nobody's, which is not no key.
+func TestAPIKeyWithoutData(t *testing.T) {
+	id, err := identity.New(identity.Config{Authenticators: []identity.Authenticator{{APIKey: &identity.APIKey{}}}}, nil, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject, err := authenticate(t, id, headers{"x-api-key": {"canary-0123456789-abc"}})
+	if !errors.Is(err, token.ErrUnknownAPIKey) || subject.ID != "" {
+		t.Errorf("got %v, error %v, want %v", subject, err, token.ErrUnknownAPIKey)
+	}
 }

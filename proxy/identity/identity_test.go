@@ -416,3 +416,23 @@ func TestBrokenFileStaysBroken(t *testing.T) {
 		}
 	}
 }
+
+// TestValidationsAreCounted: each look at a token is counted once, by what came of it;
+// no token is no look.
+func TestValidationsAreCounted(t *testing.T) {
+	w, reg := newWorld(t), prometheus.NewRegistry()
+	id := load(t, w.config(), reg, zap.NewNop())
+	good := mustSign(t, w.ed, payload(issuerURL, nil))
+	for _, h := range []headers{
+		bearer(good), bearer(good), bearer("x"), bearer("x"), bearer(good + "," + good),
+		bearer(mustSign(t, w.ed, payload("https://evil.example", nil))),
+		{}, {"authorization": {"Basic dTpw"}},
+	} {
+		_, _ = authenticate(t, id, h)
+	}
+	for word, want := range map[string]float64{
+		"verified": 1, "remembered": 1, "malformed": 2, "ambiguous": 1, "unknown_issuer": 1, "": 0,
+	} {
+		wantCount(t, reg, word, want)
+	}
+}

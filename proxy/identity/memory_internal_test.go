@@ -2,9 +2,14 @@ package identity
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
+
+	"go.uber.org/zap"
 
 	"github.com/rolegate/rolegate/policy"
 	"github.com/rolegate/rolegate/proxy/identity/keys"
@@ -96,6 +101,138 @@ func TestMemoryIsBounded(t *testing.T) {
 		m.put(newEntry(text, p, now.Add(time.Minute)), now)
 		if _, ok := m.get(text, p, now); !ok {
 			t.Fatalf("token %d: forgotten at once", i)
+		}
+	}
+}
+
+// TestMemoryMakesRoom: where a bucket is full, what would end first goes, and nothing
+// else; what ended, and the same token at the same place, make room before that.
+func TestMemoryMakesRoom(t *testing.T) {
+	now, p := time.Now(), &place{}
+	there := &place{where: Place{Cookie: "c"}}
+	remembered := func(m *memory) string {
+		var all string
+		for _, text := range []string{"a", "b", "c", "d", "e", "f"} {
+			if _, ok := m.get(text, p, now); ok {
+				all += text
+			}
+		}
+		return all
+	}
+	end := func(seconds int) time.Time { return now.Add(time.Duration(seconds) * time.Second) }
+	for name, tt := range map[string]struct {
+		ends [ways]int // of a, b, c and d, in seconds
+		put  []entry
+		want string
+	}{
+		"the first ends first":      {[ways]int{1, 2, 3, 4}, []entry{newEntry("e", p, end(5))}, "bcde"},
+		"the second ends first":     {[ways]int{2, 1, 3, 4}, []entry{newEntry("e", p, end(5))}, "acde"},
+		"the last ends first":       {[ways]int{4, 3, 2, 1}, []entry{newEntry("e", p, end(5))}, "abce"},
+		"one in the middle":         {[ways]int{4, 3, 1, 2}, []entry{newEntry("e", p, end(5))}, "abde"},
+		"two more":                  {[ways]int{1, 2, 3, 4}, []entry{newEntry("e", p, end(5)), newEntry("f", p, end(6))}, "cdef"},
+		"a new one that ends first": {[ways]int{3, 4, 5, 6}, []entry{newEntry("e", p, end(1))}, "bcde"},
+		"the same token":            {[ways]int{1, 2, 3, 4}, []entry{newEntry("c", p, end(5)), newEntry("c", p, end(5))}, "abcd"},
+		"the same at another place": {[ways]int{1, 2, 3, 4}, []entry{newEntry("c", there, end(5))}, "bcd"},
+		"not alive":                 {[ways]int{1, 2, 3, 4}, []entry{newEntry("e", p, now)}, "abcd"},
+	} {
+		m := newMemory(Remember{Entries: 1})
+		for i, ends := range tt.ends {
+			m.put(newEntry(string("abcd"[i]), p, end(ends)), now)
+		}
+		for _, e := range tt.put {
+			m.put(e, now)
+		}
+		if got := remembered(m); got != tt.want {
+			t.Errorf("%s: %v then %d more: got %s remembered, want %s", name, tt.ends, len(tt.put), got, tt.want)
+		}
+	}
+
+	// One whose keys went makes room, whenever it would have ended.
+	m := newMemory(Remember{Entries: 1})
+	for i, text := range []string{"a", "b", "c", "d"} {
+		e := newEntry(text, p, end(9-i))
+		m.put(e, now)
+		if text == "b" {
+			e.source.(*keyFile).set.Store(&keys.Set{})
+		}
+	}
+	m.put(newEntry("e", p, end(10)), now)
+	if got, want := remembered(m), "acde"; got != want {
+		t.Errorf("b is dead: got %s remembered, want %s", got, want)
+	}
+}
+
+// TestMemorySweeps: a sweep takes what may not be believed any more, and no more.
+func TestMemorySweeps(t *testing.T) {
+	now, p := time.Now(), &place{}
+	m := newMemory(Remember{Entries: 64})
+	for i := range 8 {
+		m.put(newEntry(fmt.Sprint(i), p, now.Add(time.Duration(i+1)*time.Second)), now)
+	}
+	m.sweep(now.Add(4 * time.Second))
+	held := 0
+	for i := range m.slots {
+		if m.slots[i].Load() != nil {
+			held++
+		}
+	}
+	if held != 4 {
+		t.Errorf("%d entries are held after the end of 4 of 8", held)
+	}
+	for i := 4; i < 8; i++ {
+		if _, ok := m.get(fmt.Sprint(i), p, now); !ok {
+			t.Errorf("entry %d was swept before its end", i)
+		}
+	}
+}
+
+// TestRemovedKeysAreSwept: what was verified by keys that a file held before is let go at
+// the look that finds others.
+func TestRemovedKeysAreSwept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jwks.json")
+	if err := os.WriteFile(path, testDocument(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	id, err := New(Config{Authenticators: []Authenticator{{JWT: &JWT{Issuers: []Issuer{
+		{Issuer: "https://idp.example", JWKSFile: path, AnyAudience: true},
+	}}}}}, nil, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := id.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a := id.authenticators[0].(*jwt)
+	source, now := a.places[0].issuers["https://idp.example"].source, time.Now()
+	e := newEntry("token", a.places[0], now.Add(time.Minute))
+	e.source, e.keys = source, source.current(now)
+	a.memory.put(e, now)
+	if _, ok := a.memory.get("token", a.places[0], now); !ok {
+		t.Fatal("the token is not remembered")
+	}
+	if err := os.WriteFile(path, testDocument(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := id.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range a.memory.slots {
+		if a.memory.slots[i].Load() != nil {
+			t.Errorf("slot %d holds on to what a removed key verified", i)
+		}
+	}
+}
+
+// TestMemoryKeepsNoRequest: what is remembered holds on to no part of the request's buffer.
+func TestMemoryKeepsNoRequest(t *testing.T) {
+	now, p := time.Now(), &place{}
+	request := "Bearer token"
+	text := request[len("Bearer "):]
+	m := newMemory(Remember{Entries: 1})
+	m.put(newEntry(text, p, now.Add(time.Minute)), now)
+	for i := range m.slots {
+		if e := m.slots[i].Load(); e != nil && unsafe.StringData(e.token) == unsafe.StringData(text) {
+			t.Error("the entry's token is a part of the request")
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -9,6 +10,8 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"flag"
+	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"testing"
@@ -88,9 +91,7 @@ func newWorld(tb testing.TB) *world {
 	if _, w.edPriv, err = ed25519.GenerateKey(rand.Reader); err != nil {
 		tb.Fatal(err)
 	}
-	if w.rsaPriv, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-		tb.Fatal(err)
-	}
+	w.rsaPriv = rsaKey(tb)
 	if w.ecPriv, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		tb.Fatal(err)
 	}
@@ -103,6 +104,31 @@ func newWorld(tb testing.TB) *world {
 	w.write(tb, "ed.pem", public)
 	w.write(tb, "secret", []byte(secretText+"\n"))
 	return w
+}
+
+// rsaKey is the key of two primes that were found before.
+func rsaKey(tb testing.TB) *rsa.PrivateKey {
+	tb.Helper()
+	text, err := os.ReadFile("testdata/primes.txt")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("\n"))
+	p, q := new(big.Int), new(big.Int)
+	if _, err := fmt.Fscanf(bytes.NewReader(text), "%x\n%x\n", p, q); err != nil {
+		tb.Fatal(err)
+	}
+	one, e := big.NewInt(1), big.NewInt(65537)
+	phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
+	k := &rsa.PrivateKey{
+		PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: int(e.Int64())},
+		D:         new(big.Int).ModInverse(e, phi), Primes: []*big.Int{p, q},
+	}
+	k.Precompute()
+	if err := k.Validate(); err != nil {
+		tb.Fatal(err)
+	}
+	return k
 }
 
 func wrap(tb testing.TB, private crypto.Signer) *issue.Key {
