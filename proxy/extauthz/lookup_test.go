@@ -98,8 +98,8 @@ func TestMetadataIsBounded(t *testing.T) {
 func TestLookupRefusesWhatItCannotRead(t *testing.T) {
 	req := checkRequest("/a?x=1;y=2", nil)
 	for path, refused := range map[string]bool{"parsed_query": true, "parsed_path": true, "attributes": false, "version": false, "nothing": false} {
-		if _, _, err := newRest(req, nil).Lookup(ast.Ref{ast.StringTerm(path)}); (err != nil) != refused {
-			t.Errorf("%s: got error %v, want one: %t", path, err, refused)
+		if v, found, err := newRest(req, nil).Lookup(ast.Ref{ast.StringTerm(path)}); (err != nil) != refused || err != nil && (found || v != nil) {
+			t.Errorf("%s: got %v, %t, error %v, want an error alone: %t", path, v, found, err, refused)
 		}
 	}
 }
