@@ -178,7 +178,7 @@ func (b *builder) source(field string, c Issuer) source {
 	}
 	if len(sources) != 1 {
 		b.wrong(field, "has %d key sources, want exactly one of jwks_uri, jwks_file, pem_file and secret_file", len(sources))
-		return &keyFile{}
+		return nil
 	}
 	if r, ok := sources[0].(*remote); ok {
 		return b.id.publish(r, c.Issuer)

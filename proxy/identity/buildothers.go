@@ -2,6 +2,7 @@ package identity
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,7 +14,7 @@ func (b *builder) mtls(field string, cfg MTLS) {
 	if len(cfg.IDs) == 0 {
 		b.wrong(field+".ids", "is empty, want at least one pattern such as spiffe://{domain}/ns/{ns}/sa/{sa}")
 	}
-	a := &mtls{forwarded: cfg.Forwarded, memory: newMemory(b.cfg.Remember), place: &place{}, metrics: b.id.metrics}
+	a := &mtls{forwarded: cfg.Forwarded, memory: newMemory(b.cfg.Remember), metrics: b.id.metrics}
 	b.checkTrusted(field+".forwarded", cfg.Forwarded)
 	for i, c := range cfg.IDs {
 		a.ids = append(a.ids, b.spiffe(fmt.Sprintf("%s.ids[%d]", field, i), c))
@@ -162,7 +163,6 @@ func (b *builder) headers(field string, cfg Headers) {
 		name := strings.ToLower(h.name)
 		switch {
 		case name == "":
-			continue
 		case strings.ContainsFunc(name, isNoTokenRune):
 			b.wrong(field+"."+h.field, "%q holds a character that such a name cannot have", h.name)
 		case isNoIdentityHeader(name):
@@ -173,7 +173,9 @@ func (b *builder) headers(field string, cfg Headers) {
 		seen[name] = true
 		*h.to = name
 	}
-	b.id.headers = append(b.id.headers, a.names()...)
+	delete(seen, "")
+	a.names = slices.Sorted(maps.Keys(seen))
+	b.id.headers = append(b.id.headers, a.names...)
 	b.add(a)
 }
 

@@ -102,6 +102,7 @@ func TestCredentials(t *testing.T) {
 			fmt.Fprintf(&got, "%s\n\t%s\n", name, text)
 		}
 		_, kind, _ := strings.Cut(t.Name(), "/")
+		kind, _, _ = strings.Cut(kind, "-")
 		if diff := gocmp.Diff(counted, credentialsCounted(t, reg, kind)); diff != "" {
 			t.Errorf("rolegate_credentials_total of %s by result (-want +got):\n%s", kind, diff)
 		}
@@ -188,5 +189,83 @@ func TestAPIKeyWithoutData(t *testing.T) {
 	subject, err := authenticate(t, id, headers{"x-api-key": {"canary-0123456789-abc"}})
 	if !errors.Is(err, token.ErrUnknownAPIKey) || subject.ID != "" {
 		t.Errorf("got %v, error %v, want %v", subject, err, token.ErrUnknownAPIKey)
+	}
+}
+
+// TestTrustedHeaderBytes: what a trusted peer says is a text without control characters, of
+// at most 8 KiB.
+func TestTrustedHeaderBytes(t *testing.T) {
+	id, err := identity.New(identity.Config{Authenticators: []identity.Authenticator{
+		{Headers: &identity.Headers{From: identity.Trusted{Sockets: []string{"/run/edge.sock"}}, ID: "x-user"}},
+	}}, nil, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const longest = 8 << 10
+	for value, want := range map[string]error{
+		strings.Repeat("u", longest): nil, strings.Repeat("u", longest+1): token.ErrTooLarge,
+		"u\xff": token.ErrMalformed, "u\x7f": token.ErrMalformed, "u\u0085": token.ErrMalformed, "\xc3\xa9": nil,
+	} {
+		subject, err := id.Authenticate(t.Context(), policy.View{}, proxy.Credentials{
+			Socket: "/run/edge.sock", Headers: headers{"x-user": {value}},
+		})
+		if !errors.Is(err, want) || (err == nil) != (subject.ID == value) {
+			t.Errorf("%d bytes, %.20q: got %.20v, error %v, want %v", len(value), value, subject, err, want)
+		}
+	}
+}
+
+// TestHeadersAreNamed: whoever takes out of requests what we believe of some peers learns
+// every name of it, and an operator is warned.
+func TestHeadersAreNamed(t *testing.T) {
+	from := identity.Trusted{Peers: []string{"CN=edge"}}
+	for _, tt := range []struct {
+		headers []identity.Headers
+		want    []string
+	}{
+		{nil, nil},
+		{[]identity.Headers{{From: from, ID: "X-User"}}, []string{"x-user"}},
+		{
+			[]identity.Headers{
+				{From: from, ID: "x-e", Tenant: "x-D", Email: "x-c", Roles: "x-b", Permissions: "x-a"},
+				{From: from, ID: "x-other", Roles: "x-b"},
+			},
+			[]string{"x-a", "x-b", "x-c", "x-d", "x-e", "x-b", "x-other"},
+		},
+	} {
+		cfg := identity.Config{Authenticators: []identity.Authenticator{{APIKey: &identity.APIKey{}}}}
+		for _, h := range tt.headers {
+			cfg.Authenticators = append(cfg.Authenticators, identity.Authenticator{Headers: &h})
+		}
+		core, logs := observer.New(zapcore.WarnLevel)
+		id, err := identity.New(cfg, nil, zap.New(core))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff(tt.want, id.Headers()); diff != "" {
+			t.Errorf("Headers of %+v (-want +got):\n%s", tt.headers, diff)
+		}
+		if got, want := logs.Len(), min(len(tt.headers), 1); got != want {
+			t.Errorf("%d authenticators by headers: %d warnings, want %d", len(tt.headers), got, want)
+		}
+	}
+}
+
+// odd is metadata that is no JSON.
+type odd struct{}
+
+func (odd) Metadata(string, string) (ast.Value, bool, error) { return ast.Var("x"), true, nil }
+
+// TestOddMetadata: metadata that is there and no payload is bad, not absent.
+func TestOddMetadata(t *testing.T) {
+	id, err := identity.New(identity.Config{Authenticators: []identity.Authenticator{
+		{Metadata: &identity.Metadata{Key: "verified", Issuers: []identity.PayloadIssuer{{Issuer: issuerURL, AnyAudience: true}}}},
+	}}, nil, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject, err := id.Authenticate(t.Context(), policy.View{}, proxy.Credentials{Headers: headers{}, Metadata: odd{}})
+	if !errors.Is(err, token.ErrMalformed) || subject.ID != "" {
+		t.Errorf("got %v, error %v, want %v", subject, err, token.ErrMalformed)
 	}
 }

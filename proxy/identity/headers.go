@@ -18,6 +18,7 @@ const longestHeader = 8 << 10
 // concurrently.
 type fromHeaders struct {
 	from        Trusted
+	names       []string // of all that are read
 	id          string
 	kind        string
 	tenant      string
@@ -27,17 +28,6 @@ type fromHeaders struct {
 	separator   string
 	issuer      string
 	metrics     *metrics
-}
-
-// names are the headers that are read.
-func (a *fromHeaders) names() []string {
-	var names []string
-	for _, name := range [...]string{a.id, a.tenant, a.email, a.roles, a.permissions} {
-		if name != "" {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // Authenticate implements [proxy.Authenticator]. The error is a [token.Error].
@@ -56,10 +46,7 @@ func (a *fromHeaders) Authenticate(_ context.Context, _ policy.View, c proxy.Cre
 
 // said says whether any of the headers says anything.
 func (a *fromHeaders) said(h proxy.Headers) bool {
-	for _, name := range [...]string{a.id, a.tenant, a.email, a.roles, a.permissions} {
-		if name == "" {
-			continue
-		}
+	for _, name := range a.names {
 		for _, value := range h.Values(name) {
 			if strings.Trim(value, " \t") != "" {
 				return true
@@ -91,7 +78,7 @@ func (a *fromHeaders) subject(h proxy.Headers) (policy.Subject, error) {
 		if err != nil {
 			return policy.Subject{}, err
 		}
-		if each.header == "" || len(h.Values(each.header)) == 0 {
+		if len(h.Values(each.header)) == 0 {
 			continue
 		}
 		claims.add(each.claim, list(split(v, a.separator)))

@@ -3,11 +3,15 @@ package identity_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -426,7 +430,8 @@ func TestValidationsAreCounted(t *testing.T) {
 	for _, h := range []headers{
 		bearer(good), bearer(good), bearer("x"), bearer("x"), bearer(good + "," + good),
 		bearer(mustSign(t, w.ed, payload("https://evil.example", nil))),
-		{}, {"authorization": {"Basic dTpw"}},
+		{},
+		{"authorization": {"Basic dTpw"}},
 	} {
 		_, _ = authenticate(t, id, h)
 	}
@@ -434,5 +439,163 @@ func TestValidationsAreCounted(t *testing.T) {
 		"verified": 1, "remembered": 1, "malformed": 2, "ambiguous": 1, "unknown_issuer": 1, "": 0,
 	} {
 		wantCount(t, reg, word, want)
+	}
+}
+
+// TestIssuersHaveTheirOwnKeys: a key of one issuer verifies no token of another, and a
+// source that two name is one.
+func TestIssuersHaveTheirOwnKeys(t *testing.T) {
+	w := newWorld(t)
+	const other = "https://other.example"
+	one, two := newPublisher(t, false), newPublisher(t, false)
+	one.publishes(t, w.ed)
+	two.publishes(t, w.ec)
+	for name, doc := range map[string]*issue.Key{"one.json": w.ed, "two.json": w.ec} {
+		text, err := issue.JWKS(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.write(t, name, text)
+	}
+	for name, pair := range map[string][2]identity.Issuer{
+		"files": {{JWKSFile: w.path("one.json")}, {JWKSFile: w.path("two.json")}},
+		"sets":  {{JWKSURI: one.URL}, {JWKSURI: two.URL}},
+		"paths": {{JWKSURI: one.URL + "/a"}, {JWKSURI: two.URL + "/a"}},
+	} {
+		for i, iss := range []string{issuerURL, other} {
+			pair[i].Issuer, pair[i].AnyAudience = iss, true
+		}
+		id := load(t, identity.Config{Authenticators: []identity.Authenticator{{JWT: &identity.JWT{Issuers: pair[:]}}}}, nil, zap.NewNop())
+		for iss, own := range map[string]*issue.Key{issuerURL: w.ed, other: w.ec} {
+			for _, k := range []*issue.Key{w.ed, w.ec} {
+				_, err := authenticate(t, id, bearer(mustSign(t, k, payload(iss, nil))))
+				if (err == nil) != (k == own) {
+					t.Errorf("%s: token of %s with the key %s: got error %v, want it good: %v", name, iss, k.ID(), err, k == own)
+				}
+			}
+		}
+	}
+}
+
+// TestSharedSources: what two issuers name is read once, and named with both of them.
+func TestSharedSources(t *testing.T) {
+	w, p := newWorld(t), newPublisher(t, false)
+	p.publishes(t, w.ed)
+	with := func(issuers ...identity.Issuer) (*identity.Identity, *observer.ObservedLogs) {
+		for i := range issuers {
+			issuers[i].Issuer, issuers[i].AnyAudience = "https://"+string("abc"[i])+".example", true
+		}
+		core, logs := observer.New(zapcore.InfoLevel)
+		cfg := identity.Config{Authenticators: []identity.Authenticator{{JWT: &identity.JWT{Issuers: issuers}}}}
+		id, err := identity.New(cfg, nil, zap.New(core))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id, logs
+	}
+	id, logs := with(identity.Issuer{JWKSURI: p.URL}, identity.Issuer{JWKSURI: p.URL}, identity.Issuer{JWKSURI: p.URL, JWKS: identity.Fetch{Timeout: time.Second}})
+	if err := id.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := p.fetches.Load(); n != 2 {
+		t.Errorf("two issuers with one set and one that has it fetched in another way: %d fetches, want 2", n)
+	}
+	var of []string
+	for _, e := range logs.FilterMessage("keys taken into use").All() {
+		of = append(of, fmt.Sprint(e.ContextMap()["issuers"]))
+	}
+	slices.Sort(of)
+	if diff := cmp.Diff([]string{"[https://a.example https://b.example]", "[https://c.example]"}, of); diff != "" {
+		t.Errorf("issuers of the sets that were taken into use (-want +got):\n%s", diff)
+	}
+
+	// One file in two formats is two.
+	id, _ = with(identity.Issuer{JWKSFile: w.path("jwks.json")}, identity.Issuer{JWKSFile: w.path("jwks.json")}, identity.Issuer{PEMFile: w.path("jwks.json")})
+	if err := id.Load(t.Context()); err == nil || !strings.Contains(err.Error(), "jwks.json of issuer https://c.example: is not PEM") {
+		t.Errorf("a JWK Set as PEM: got error %v", err)
+	}
+	id, _ = with(identity.Issuer{JWKSFile: w.path("nowhere")}, identity.Issuer{JWKSFile: w.path("nowhere")})
+	if err := id.Load(t.Context()); err == nil || !strings.Contains(err.Error(), "of issuer https://a.example, https://b.example: ") {
+		t.Errorf("a file of two issuers that is not there: got error %v, want it to name both", err)
+	}
+}
+
+// TestNewAndLoadFail: metrics that cannot be registered, and a load that nobody waits for.
+func TestNewAndLoadFail(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	id, err := identity.New(identity.Config{}, reg, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := identity.New(identity.Config{}, reg, zap.NewNop()); err == nil {
+		t.Error("the same metrics twice: got no error")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := id.Load(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Load when ctx is done: got error %v, want %v", err, context.Canceled)
+	}
+}
+
+// TestKeyFilesAreCounted: each look at a file that is of no use, how many are, and each set
+// that is taken into use.
+func TestKeyFilesAreCounted(t *testing.T) {
+	w, reg := newWorld(t), prometheus.NewRegistry()
+	core, logs := observer.New(zapcore.InfoLevel)
+	id := load(t, w.config(), reg, zap.New(core))
+	good, err := os.ReadFile(w.path("jwks.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		when                  string
+		write                 func()
+		ok, failed, broken    float64
+		saidWellAgain, loaded int
+	}{
+		{"at the start", func() {}, 3, 0, 0, 0, 3},
+		{"broken", func() { w.write(t, "jwks.json", []byte("{")) }, 3, 1, 1, 0, 3},
+		{"broken still", func() {}, 3, 2, 1, 0, 3},
+		{"broken in another way", func() { w.write(t, "jwks.json", []byte("[]")) }, 3, 3, 1, 0, 3},
+		{"two broken", func() { w.write(t, "secret", []byte("short")) }, 3, 5, 2, 0, 3},
+		{"one is what it was", func() { w.write(t, "jwks.json", good) }, 3, 6, 1, 1, 3},
+		{"and stays so", func() {}, 3, 7, 1, 1, 3},
+		{"the other is another", func() { w.write(t, "secret", []byte(secretText+secretText)) }, 4, 7, 0, 1, 4},
+		{"all is well", func() {}, 4, 7, 0, 1, 4},
+	} {
+		tt.write()
+		if err := id.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]float64{"ok": tt.ok, "error": tt.failed} {
+			if got := metric(t, reg, "rolegate_jwks_refreshes_total", name); got != want {
+				t.Errorf("%s: rolegate_jwks_refreshes_total %s: got %v, want %v", tt.when, name, got, want)
+			}
+		}
+		if got := metric(t, reg, "rolegate_jwks_broken", ""); got != tt.broken {
+			t.Errorf("%s: rolegate_jwks_broken: got %v, want %v", tt.when, got, tt.broken)
+		}
+		if got := logs.FilterMessage("key file is well again").Len(); got != tt.saidWellAgain {
+			t.Errorf("%s: %d files are said to be well again, want %d", tt.when, got, tt.saidWellAgain)
+		}
+		if got := logs.FilterMessage("keys taken into use").Len(); got != tt.loaded {
+			t.Errorf("%s: %d sets are said to be taken into use, want %d", tt.when, got, tt.loaded)
+		}
+	}
+}
+
+// TestLoadFetchesOnce: a set that was fetched is not fetched by the next load.
+func TestLoadFetchesOnce(t *testing.T) {
+	w, p := newWorld(t), newPublisher(t, false)
+	p.does(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	id := load(t, remoteConfig(p.URL, identity.Fetch{}), nil, zap.NewNop())
+	p.publishes(t, w.ed)
+	for range 3 {
+		if err := id.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := p.fetches.Load(); n != 2 {
+		t.Errorf("%d fetches, want 2: one that failed and one that did not", n)
 	}
 }

@@ -70,8 +70,8 @@ func (m *mapping) readID(payload map[string]any) (string, error) {
 		return "", token.ErrBadSubject
 	}
 	// Control characters would travel on, into headers and logs.
-	id, ok := v.(string)
-	if !ok || id == "" || strings.ContainsFunc(id, unicode.IsControl) {
+	id, _ := v.(string)
+	if id == "" || strings.ContainsFunc(id, unicode.IsControl) {
 		return "", token.ErrBadSubject
 	}
 	return id, nil

@@ -39,10 +39,15 @@ type memory struct {
 type entry struct {
 	token   string
 	place   *place
-	source  source
+	source  keeper
 	keys    *keys.Set // of the source, when the token was verified
 	until   time.Time
 	subject policy.Subject
+}
+
+// keeper is what has keys, as [source] has.
+type keeper interface {
+	current(now time.Time) *keys.Set
 }
 
 func newMemory(cfg Remember) *memory {
@@ -104,7 +109,7 @@ func (m *memory) put(e entry, now time.Time) {
 	// What we were given may be a part of a request's whole buffer.
 	e.token = strings.Clone(e.token)
 	bucket := m.bucket(e.token)
-	room := &bucket[0]
+	var room *atomic.Pointer[entry]
 	var ends time.Time
 	for i := range bucket {
 		old := bucket[i].Load()

@@ -103,6 +103,24 @@ func TestMemoryIsBounded(t *testing.T) {
 			t.Fatalf("token %d: forgotten at once", i)
 		}
 	}
+	found := 0
+	for i := range 1000 {
+		if _, ok := m.get(fmt.Sprint(i), p, now); ok {
+			found++
+		}
+	}
+	if found <= ways || found > 64 {
+		t.Errorf("%d of 1000 tokens are remembered by a memory of 64", found)
+	}
+}
+
+func TestPoll(t *testing.T) {
+	for poll, want := range map[time.Duration]time.Duration{0: time.Second, 5 * time.Second: 5 * time.Second} {
+		id, err := New(Config{Poll: poll}, nil, zap.NewNop())
+		if err != nil || id.poll != want {
+			t.Errorf("poll %v: got %v, error %v, want %v", poll, id.poll, err, want)
+		}
+	}
 }
 
 // TestMemoryMakesRoom: where a bucket is full, what would end first goes, and nothing
@@ -193,8 +211,13 @@ func TestRemovedKeysAreSwept(t *testing.T) {
 	if err := os.WriteFile(path, testDocument(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	other := filepath.Join(t.TempDir(), "other.json")
+	if err := os.WriteFile(other, testDocument(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	id, err := New(Config{Authenticators: []Authenticator{{JWT: &JWT{Issuers: []Issuer{
 		{Issuer: "https://idp.example", JWKSFile: path, AnyAudience: true},
+		{Issuer: "https://other.example", JWKSFile: other, AnyAudience: true}, // which does not change
 	}}}}}, nil, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)

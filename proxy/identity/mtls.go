@@ -22,8 +22,7 @@ const forwardedHeader = "x-forwarded-client-cert"
 type mtls struct {
 	ids       []spiffeID
 	forwarded Trusted
-	memory    *memory
-	place     *place // of what is remembered, its own
+	memory    *memory // its own: there are no places in it
 	metrics   *metrics
 }
 
@@ -63,7 +62,7 @@ func (a *mtls) subject(c proxy.Credentials) (policy.Subject, error) {
 	if certificate != "" {
 		text += " " + certificate // no id has a space
 	}
-	if subject, ok := a.memory.get(text, a.place, now); ok {
+	if subject, ok := a.memory.get(text, nil, now); ok {
 		return subject, nil
 	}
 	var ends time.Time
@@ -83,7 +82,7 @@ func (a *mtls) subject(c proxy.Credentials) (policy.Subject, error) {
 			continue
 		}
 		subject := a.ids[i].subject(values, ends).Ready()
-		a.memory.put(entry{token: text, place: a.place, source: lasting{}, until: now.Add(longestMemory), subject: subject}, now)
+		a.memory.put(entry{token: text, source: lasting{}, until: now.Add(longestMemory), subject: subject}, now)
 		return subject, nil
 	}
 	return policy.Subject{}, token.ErrUnknownPrincipal
@@ -127,11 +126,7 @@ func (m *members) addText(name, text string) {
 	}
 }
 
-// lasting is the source of what no key verified: it does not change.
+// lasting is the keeper of what no key verified: it does not change.
 type lasting struct{}
 
 func (lasting) current(time.Time) *keys.Set { return nil }
-func (lasting) without(time.Time) error     { return token.ErrNoKeys }
-func (lasting) renewed(_ context.Context, set *keys.Set, _ token.Token) *keys.Set {
-	return set
-}

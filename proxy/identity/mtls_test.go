@@ -94,3 +94,29 @@ func TestCertificate(t *testing.T) {
 		}
 	}
 }
+
+// TestRememberedCallerCostsLittle: who is known by its principal costs nothing the second
+// time, and a certificate no more than the text that it is found by.
+func TestRememberedCallerCostsLittle(t *testing.T) {
+	const workload = "spiffe://mesh.example/ns/shop/sa/web"
+	id, err := identity.New(identity.Config{Authenticators: []identity.Authenticator{{MTLS: &identity.MTLS{
+		IDs: []identity.SPIFFE{{Match: workload, ID: "web"}},
+	}}}}, nil, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		certificate string
+		want        float64
+	}{"principal": {"", 0}, "certificate": {certificate(t, time.Now().Add(time.Hour), workload), 1}} {
+		c := proxy.Credentials{Headers: headers{}, Principal: workload, Certificate: tt.certificate}
+		got := testing.AllocsPerRun(100, func() {
+			if subject, err := id.Authenticate(t.Context(), policy.View{}, c); err != nil || subject.ID != "web" {
+				t.Fatalf("%s: got %v, error %v", name, subject, err)
+			}
+		})
+		if got != tt.want {
+			t.Errorf("%s: %v allocations, want %v", name, got, tt.want)
+		}
+	}
+}

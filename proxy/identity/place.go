@@ -125,7 +125,7 @@ func findQuery(path, name string) (string, bool, error) {
 	_, query, _ := strings.Cut(path, "?")
 	for pair := range strings.SplitSeq(query, "&") {
 		key, v, _ := strings.Cut(pair, "=")
-		if key, err := url.QueryUnescape(key); err != nil || key != name {
+		if key, _ := url.QueryUnescape(key); key != name { // "" on an error
 			continue
 		}
 		v, err := url.QueryUnescape(v)

@@ -20,10 +20,7 @@ const (
 
 // Presets are the names of the mappings that ship, sorted.
 func Presets() []string {
-	entries, err := presets.ReadDir("presets")
-	if err != nil {
-		return nil // cannot be: the folder is part of the program
-	}
+	entries, _ := presets.ReadDir("presets") // no error: the folder is part of the program
 	names := make([]string, len(entries))
 	for i, e := range entries {
 		names[i] = strings.TrimSuffix(e.Name(), ".yaml")
@@ -68,7 +65,6 @@ func (c *Claims) overlay(own Claims) {
 			*to = from
 		}
 	}
-	set(&c.Preset, own.Preset)
 	set(&c.ID, own.ID)
 	set(&c.Tenant, own.Tenant)
 	set(&c.Email, own.Email)
@@ -90,12 +86,8 @@ func (c *Claims) overlay(own Claims) {
 	}
 	set(&c.SSO.Groups, own.SSO.Groups)
 	set(&c.SSO.Roles, own.SSO.Roles)
-	if len(own.Attrs) > 0 {
-		attrs := maps.Clone(c.Attrs)
-		if attrs == nil {
-			attrs = map[string]string{}
-		}
-		maps.Copy(attrs, own.Attrs)
-		c.Attrs = attrs
-	}
+	attrs := map[string]string{}
+	maps.Copy(attrs, c.Attrs)
+	maps.Copy(attrs, own.Attrs)
+	c.Attrs = attrs
 }

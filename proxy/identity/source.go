@@ -10,8 +10,7 @@ import (
 
 // source is where an issuer's keys come from. It may be used concurrently.
 type source interface {
-	// current is the keys in use at now; nil when there are none.
-	current(now time.Time) *keys.Set
+	keeper // current is the keys in use at now; nil when there are none
 	// without says why there are no keys at now, a [token.Error].
 	without(now time.Time) error
 	// renewed is asked for a key that set does not have. It answers newer keys, if it got
