@@ -1,17 +1,14 @@
 package e2e_test
 
 import (
-	"errors"
 	"net/http"
 	"testing"
-
-	"github.com/rolegate/rolegate/internal/lab/envoy"
 )
 
 // TestSlowPoliciesAreAskedOnce: a policy that does not come to an end is a 503 of
 // rolegate's, with the decision's id, and Envoy does not ask a second time.
 func TestSlowPoliciesAreAskedOnce(t *testing.T) {
-	s := start(t, options{bundles: "testdata/slow", settings: "loader: {entrypoint: slow/decision}\n", edit: longTries})
+	s := start(t, options{bundles: "testdata/slow", settings: "loader: {entrypoint: slow/decision}\n"})
 	got, err := s.get(t.Context(), http.MethodGet, "/", "")
 	if err != nil {
 		t.Fatal(err)
@@ -26,15 +23,4 @@ func TestSlowPoliciesAreAskedOnce(t *testing.T) {
 	if err != nil || retries != 0 {
 		t.Errorf("Envoy asked again %d times, %v", retries, err)
 	}
-}
-
-// longTries has Envoy wait for an answer for as long as rolegate may take. Of a gRPC
-// service's retry policy the longest pause is the limit of each try, too
-// (convertCoreToRouteRetryPolicy in Envoy's source).
-func longTries(c *envoy.Config) error {
-	const pauses = authz + "/grpc_service/retry_policy/retry_back_off"
-	backOff := map[string]any{}
-	err := c.Get(pauses, &backOff)
-	backOff["max_interval"] = "0.4s"
-	return errors.Join(err, c.Set(pauses, backOff))
 }
