@@ -45,7 +45,7 @@ type keyFile struct {
 	set    atomic.Pointer[keys.Set] // the last good one; nil before there was one
 
 	seen   fs.FileInfo       // at the last reading; nil: read at the next look
-	digest [sha256.Size]byte // of the content that set was made of
+	digest [sha256.Size]byte // of the content that set was made of; zero before there was one
 	err    error             // of the last look
 }
 
@@ -55,14 +55,12 @@ func (f *keyFile) inUse() *keys.Set { return f.set.Load() }
 // look reads the file if it may have changed since the last look, and takes its
 // keys into use if they did. On an error the last good keys stay in use.
 func (f *keyFile) look(now time.Time) (changed bool, err error) {
-	info, err := os.Stat(f.path)
-	if err == nil && f.seen != nil && same(f.seen, info) {
+	info, _ := os.Stat(f.path) // what is wrong is told by opening it
+	if same(f.seen, info) {
 		return false, f.err
 	}
 	f.seen = nil
-	if err == nil {
-		changed, err = f.reread(info, now)
-	}
+	changed, err = f.reread(info, now)
 	f.err = withoutPath(err)
 	return changed, f.err
 }
@@ -73,7 +71,7 @@ func (f *keyFile) reread(info fs.FileInfo, now time.Time) (changed bool, err err
 		return false, err
 	}
 	digest := sha256.Sum256(doc)
-	if f.inUse() != nil && digest == f.digest {
+	if digest == f.digest {
 		return false, nil
 	}
 	set, err := f.format.parse(doc)
@@ -109,6 +107,7 @@ func (f *keyFile) read(info fs.FileInfo, now time.Time) ([]byte, error) {
 	return doc, nil
 }
 
+// same says whether two stats are of one state of one file; nil is of none.
 func same(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rolegate/rolegate/policy"
+	"github.com/rolegate/rolegate/proxy"
 	"github.com/rolegate/rolegate/proxy/identity/keys"
 )
 
@@ -256,6 +257,27 @@ func TestMemoryKeepsNoRequest(t *testing.T) {
 	for i := range m.slots {
 		if e := m.slots[i].Load(); e != nil && unsafe.StringData(e.token) == unsafe.StringData(text) {
 			t.Error("the entry's token is a part of the request")
+		}
+	}
+}
+
+// TestNobodyIsTrusted: a request without a certificate or a socket is of no peer that is
+// listed, not even of one without a name.
+func TestNobodyIsTrusted(t *testing.T) {
+	for _, tt := range []struct {
+		from Trusted
+		peer proxy.Credentials
+		want bool
+	}{
+		{Trusted{}, proxy.Credentials{}, false},
+		{Trusted{Peers: []string{""}, Sockets: []string{""}}, proxy.Credentials{}, false},
+		{Trusted{Peers: []string{"a"}}, proxy.Credentials{Principal: "a"}, true},
+		{Trusted{Peers: []string{"a"}}, proxy.Credentials{Socket: "a"}, false},
+		{Trusted{Sockets: []string{"a"}}, proxy.Credentials{Socket: "a"}, true},
+		{Trusted{Sockets: []string{"a"}}, proxy.Credentials{Principal: "a"}, false},
+	} {
+		if got := tt.from.trusts(tt.peer); got != tt.want {
+			t.Errorf("%+v trusts %+v: got %v, want %v", tt.from, tt.peer, got, tt.want)
 		}
 	}
 }

@@ -53,9 +53,7 @@ func (p pointer) walk(v any, give func(any)) {
 	}
 	switch v := v.(type) {
 	case map[string]any:
-		if member, ok := v[p[0]]; ok {
-			p[1:].walk(member, give)
-		}
+		p[1:].walk(v[p[0]], give)
 	case []any:
 		if p[0] == everyElement {
 			for _, element := range v {
@@ -63,7 +61,7 @@ func (p pointer) walk(v any, give func(any)) {
 			}
 			return
 		}
-		if i, err := strconv.Atoi(p[0]); err == nil && 0 <= i && i < len(v) && strconv.Itoa(i) == p[0] {
+		if i, _ := strconv.Atoi(p[0]); 0 <= i && i < len(v) && strconv.Itoa(i) == p[0] {
 			p[1:].walk(v[i], give)
 		}
 	}

@@ -205,7 +205,7 @@ func (r *remote) pause() time.Duration {
 		return 0
 	}
 	if r.failures > 0 {
-		const mostDoublings = 16
+		const mostDoublings = 17 // more than a day, which is the longest refresh
 		pause = min(pause, firstRetry<<min(r.failures-1, mostDoublings))
 	}
 	return pause - time.Duration(rand.Int64N(int64(pause)/10+1)) //nolint:gosec // spreads, hides nothing
@@ -364,7 +364,7 @@ func checkURI(u *url.URL, allowHTTP bool) error {
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return errors.New("want https://")
-	case u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Opaque != "":
+	case u.Hostname() == "" || u.User != nil || u.Fragment != "":
 		return errors.New("want https://, a host and a path, without user and fragment")
 	case u.Scheme == "http" && !allowHTTP && !isLoopback(u.Hostname()):
 		return errors.New("http:// is for this machine only, want https:// (or jwks.allow_http: true to believe whoever is between)")
@@ -374,8 +374,7 @@ func checkURI(u *url.URL, allowHTTP bool) error {
 }
 
 func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 // withoutURL is the cause alone: the address stands beside it, and one that we were

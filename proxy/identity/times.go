@@ -43,10 +43,7 @@ func timesOf(payload map[string]any, leeway int64) (times, error) {
 
 // millis turns a NumericDate into milliseconds, exactly.
 func millis(v any, up bool) (int64, bool) {
-	number, ok := v.(json.Number)
-	if !ok {
-		return 0, false
-	}
+	number, _ := v.(json.Number) // "", which is no number, where it is none
 	if seconds, err := strconv.ParseInt(string(number), 10, 64); err == nil {
 		return seconds * 1000, 0 <= seconds && seconds <= maxSeconds
 	}
