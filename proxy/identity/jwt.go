@@ -104,9 +104,8 @@ func (i *issuer) verify(ctx context.Context, t token.Token, now time.Time) (*key
 	}
 	err := set.Verify(t)
 	if errors.Is(err, token.ErrUnknownKey) && t.HasKeyID {
-		if next := i.source.renewed(ctx, set, t); next != set {
-			set, err = next, next.Verify(t)
-		}
+		set = i.source.renewed(ctx, set, t)
+		err = set.Verify(t)
 	}
 	return set, err
 }
