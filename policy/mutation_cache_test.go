@@ -132,8 +132,8 @@ func TestWhatIsRemembered(t *testing.T) {
 		if _, ok := m.get([]byte(key), 1, msec(10)); ok != c.want {
 			t.Errorf("%s: remembered is %v, want %v", name, ok, c.want)
 		}
-		if got := m.stats().Stored == 1; got != c.want {
-			t.Errorf("%s: counted is %v, want %v", name, got, c.want)
+		if s := m.stats(); (s.Stored == 1) != c.want || s.Dropped != 0 {
+			t.Errorf("%s: counted is %+v, want it stored: %v, and nothing dropped", name, s, c.want)
 		}
 	}
 }
