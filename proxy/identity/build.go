@@ -26,19 +26,23 @@ type builder struct {
 }
 
 // wrong notes a problem of a field. The text says what would be right.
-func (b *builder) wrong(field, format string, args ...any) {
-	b.problems = append(b.problems, Problem{Field: field, Message: fmt.Sprintf(format, args...)})
+func (b *builder) wrong(field, message string) {
+	b.problems = append(b.problems, Problem{Field: field, Message: message})
+}
+
+func (b *builder) wrongf(field, format string, args ...any) {
+	b.wrong(field, fmt.Sprintf(format, args...))
 }
 
 func (b *builder) build() {
 	if b.cfg.Poll != 0 && b.cfg.Poll < shortestPoll {
-		b.wrong("poll", "%v is too short, want at least %v, or 0 for %v", b.cfg.Poll, shortestPoll, defaultPoll)
+		b.wrongf("poll", "%v is too short, want at least %v, or 0 for %v", b.cfg.Poll, shortestPoll, defaultPoll)
 	}
 	if n := b.cfg.Remember.Entries; n < -1 || n > maxEntries {
-		b.wrong("remember.entries", "%d, want 1 to %d, 0 for %d, or -1 to remember nothing", n, maxEntries, defaultEntries)
+		b.wrongf("remember.entries", "%d, want 1 to %d, 0 for %d, or -1 to remember nothing", n, maxEntries, defaultEntries)
 	}
 	if age := b.cfg.Remember.MaxAge; age < 0 || age > longestMemory {
-		b.wrong("remember.max_age", "%v, want at most %v, or 0 for that", age, longestMemory)
+		b.wrongf("remember.max_age", "%v, want at most %v, or 0 for that", age, longestMemory)
 	}
 	if len(b.problems) > 0 {
 		return
@@ -51,7 +55,7 @@ func (b *builder) build() {
 		case 0:
 			b.wrong(field, "is empty, want one of jwt, mtls, api_key, metadata and headers")
 		default:
-			b.wrong(field, "is %s at once, want a list entry for each", strings.Join(kinds, " and "))
+			b.wrongf(field, "is %s at once, want a list entry for each", strings.Join(kinds, " and "))
 		}
 	}
 	b.checkKeyPlaces()
@@ -101,7 +105,7 @@ func (b *builder) jwt(field string, cfg JWT) {
 	for i, c := range cfg.Issuers {
 		field := fmt.Sprintf("%s.issuers[%d]", field, i)
 		if names[c.Issuer] && c.Issuer != "" {
-			b.wrong(field+".issuer", "%q is listed twice", c.Issuer)
+			b.wrongf(field+".issuer", "%q is listed twice", c.Issuer)
 		}
 		names[c.Issuer] = true
 		a.add(b.place(field+".token", c.Token), b.issuer(field, c))
@@ -147,7 +151,7 @@ func (b *builder) payloadIssuer(field string, c PayloadIssuer) *issuer {
 		b.wrong(field+".audiences", "holds an empty name")
 	}
 	if c.Leeway < 0 || c.Leeway > longestLeeway {
-		b.wrong(field+".leeway", "%v, want 0s to %v", c.Leeway, longestLeeway)
+		b.wrongf(field+".leeway", "%v, want 0s to %v", c.Leeway, longestLeeway)
 	}
 	return &issuer{
 		name:        c.Issuer,
@@ -177,7 +181,7 @@ func (b *builder) source(field string, c Issuer) source {
 		b.wrong(field+".jwks", "says how to fetch, want a jwks_uri beside it")
 	}
 	if len(sources) != 1 {
-		b.wrong(field, "has %d key sources, want exactly one of jwks_uri, jwks_file, pem_file and secret_file", len(sources))
+		b.wrongf(field, "has %d key sources, want exactly one of jwks_uri, jwks_file, pem_file and secret_file", len(sources))
 		return nil
 	}
 	if r, ok := sources[0].(*remote); ok {
@@ -193,7 +197,7 @@ func (b *builder) checkFetch(field string, c Issuer) {
 		return
 	}
 	if err := checkURI(u, c.JWKS.AllowHTTP); err != nil {
-		b.wrong(field+".jwks_uri", "%q: %v", u.Redacted(), err)
+		b.wrongf(field+".jwks_uri", "%q: %v", u.Redacted(), err)
 	}
 	for _, d := range [...]struct {
 		name               string
@@ -204,11 +208,11 @@ func (b *builder) checkFetch(field string, c Issuer) {
 		{"timeout", c.JWKS.Timeout, 10 * time.Millisecond, time.Minute, defaultFetchTime},
 	} {
 		if d.d != 0 && (d.d < d.least || d.d > d.most) {
-			b.wrong(field+".jwks."+d.name, "%v, want %v to %v, or 0 for %v", d.d, d.least, d.most, d.or)
+			b.wrongf(field+".jwks."+d.name, "%v, want %v to %v, or 0 for %v", d.d, d.least, d.most, d.or)
 		}
 	}
 	if f := c.JWKS.withDefaults(); f.MaxStale < f.Refresh {
-		b.wrong(field+".jwks.max_stale", "%v is shorter than the refresh, %v: good keys would be refused", f.MaxStale, f.Refresh)
+		b.wrongf(field+".jwks.max_stale", "%v is shorter than the refresh, %v: good keys would be refused", f.MaxStale, f.Refresh)
 	}
 }
 
@@ -243,7 +247,7 @@ func (b *builder) algorithms(field string, c Issuer) []string {
 	field += ".algorithms"
 	for _, name := range c.Algorithms {
 		if !slices.Contains(keys.Algorithms(), name) {
-			b.wrong(field, "%q is not known, want some of %s", name, strings.Join(keys.Algorithms(), ", "))
+			b.wrongf(field, "%q is not known, want some of %s", name, strings.Join(keys.Algorithms(), ", "))
 		}
 	}
 	hmac := slices.Contains(c.Algorithms, keys.HS256)
@@ -269,7 +273,7 @@ func (b *builder) place(field string, p Place) Place {
 		}
 	}
 	if set > 1 {
-		b.wrong(field, "names %d places, want one of header, cookie and query", set)
+		b.wrongf(field, "names %d places, want one of header, cookie and query", set)
 	}
 	if p.Scheme != "" && (p.Cookie != "" || p.Query != "") {
 		b.wrong(field+".scheme", "belongs to a header only")
@@ -279,7 +283,7 @@ func (b *builder) place(field string, p Place) Place {
 		{".header", normal.Header}, {".scheme", normal.Scheme}, {".cookie", normal.Cookie},
 	} {
 		if strings.ContainsFunc(name.value, isNoTokenRune) {
-			b.wrong(field+name.field, "%q holds a character that such a name cannot have", name.value)
+			b.wrongf(field+name.field, "%q holds a character that such a name cannot have", name.value)
 		}
 	}
 	if normal.Header == "cookie" {
@@ -301,13 +305,13 @@ func isNoTokenRune(r rune) bool {
 func (b *builder) mapping(field string, c Claims) mapping {
 	c, err := c.withPreset()
 	if err != nil {
-		b.wrong(field+".preset", "%v", err)
+		b.wrongf(field+".preset", "%v", err)
 		return mapping{}
 	}
 	at := func(name, text string) pointer {
 		p, err := parsePointer(text)
 		if err != nil {
-			b.wrong(field+"."+name, "%q %v", text, err)
+			b.wrongf(field+"."+name, "%q %v", text, err)
 		}
 		return p
 	}
@@ -362,7 +366,7 @@ func (b *builder) checkSSO(field string, s SSO) {
 func (b *builder) kind(field string, k Kind) kindMapping {
 	p, err := parsePointer(k.Pointer)
 	if err != nil {
-		b.wrong(field+".pointer", "%q %v", k.Pointer, err)
+		b.wrongf(field+".pointer", "%q %v", k.Pointer, err)
 	}
 	switch {
 	case k.Pointer != "" && len(k.Values) == 0:
@@ -374,12 +378,12 @@ func (b *builder) kind(field string, k Kind) kindMapping {
 	for _, word := range slices.Sorted(maps.Keys(k.Values)) {
 		kind := k.Values[word]
 		if !isKind(kind) {
-			b.wrong(field+".values."+word, "%q, want user, m2m, api_key or external", kind)
+			b.wrongf(field+".values."+word, "%q, want user, m2m, api_key or external", kind)
 		}
 		values[word] = kind
 	}
 	if k.Default != "" && !isKind(k.Default) {
-		b.wrong(field+".default", "%q, want user, m2m, api_key or external", k.Default)
+		b.wrongf(field+".default", "%q, want user, m2m, api_key or external", k.Default)
 	}
 	return kindMapping{at: p, values: values, fallback: k.Default}
 }

@@ -31,25 +31,25 @@ func (b *builder) spiffe(field string, c SPIFFE) spiffeID {
 		s.kind = "m2m"
 	}
 	if !isKind(s.kind) {
-		b.wrong(field+".kind", "%q, want user, m2m, api_key or external", c.Kind)
+		b.wrongf(field+".kind", "%q, want user, m2m, api_key or external", c.Kind)
 	}
 	var err error
 	if s.pattern, err = spiffe.ParsePattern(c.Match, slices.Clone(c.Domains)); err != nil {
-		b.wrong(field+".match", "%q %v", c.Match, err)
+		b.wrongf(field+".match", "%q %v", c.Match, err)
 		return s
 	}
 	if c.ID == "" {
 		b.wrong(field+".id", "is empty, want a template of the names in match, such as {ns}/{sa}")
 	}
 	if s.id, err = spiffe.ParseTemplate(c.ID, s.pattern.Names()); err != nil {
-		b.wrong(field+".id", "%q %v", c.ID, err)
+		b.wrongf(field+".id", "%q %v", c.ID, err)
 	}
 	if s.tenant, err = spiffe.ParseTemplate(c.Tenant, s.pattern.Names()); err != nil {
-		b.wrong(field+".tenant", "%q %v", c.Tenant, err)
+		b.wrongf(field+".tenant", "%q %v", c.Tenant, err)
 	}
 	for _, name := range s.pattern.Names() {
 		if !s.id.Uses(name) && (name != s.pattern.Domain() || len(c.Domains) > 1) {
-			b.wrong(field+".id", "%q leaves out {%s}: whoever differs in it alone would be one subject", c.ID, name)
+			b.wrongf(field+".id", "%q leaves out {%s}: whoever differs in it alone would be one subject", c.ID, name)
 		}
 	}
 	return s
@@ -61,7 +61,7 @@ func (b *builder) checkTrusted(field string, t Trusted) {
 	}
 	for _, peer := range t.Peers {
 		if strings.ContainsAny(peer, "*{}") {
-			b.wrong(field+".peers", "%q: principals are compared whole, want one without patterns", peer)
+			b.wrongf(field+".peers", "%q: principals are compared whole, want one without patterns", peer)
 		}
 	}
 	if slices.Contains(t.Sockets, "") {
@@ -75,7 +75,7 @@ func (b *builder) apiKey(field string, cfg APIKey) {
 		where.Header = "x-api-key"
 	}
 	if strings.ContainsFunc(cfg.Prefix, isNoTokenRune) {
-		b.wrong(field+".prefix", "%q holds a character that a key should not have", cfg.Prefix)
+		b.wrongf(field+".prefix", "%q holds a character that a key should not have", cfg.Prefix)
 	}
 	b.keyPlaces = append(b.keyPlaces, keyPlace{field: field, at: len(b.id.authenticators), prefix: cfg.Prefix})
 	b.add(&apiKey{where: b.place(field+".key", where), prefix: cfg.Prefix, metrics: b.id.metrics})
@@ -119,7 +119,7 @@ func (b *builder) metadata(field string, cfg Metadata) {
 	for i, c := range cfg.Issuers {
 		field := fmt.Sprintf("%s.issuers[%d]", field, i)
 		if a.issuers[c.Issuer] != nil {
-			b.wrong(field+".issuer", "%q is listed twice", c.Issuer)
+			b.wrongf(field+".issuer", "%q is listed twice", c.Issuer)
 		}
 		a.issuers[c.Issuer] = b.payloadIssuer(field, c)
 	}
@@ -136,7 +136,7 @@ func (b *builder) headers(field string, cfg Headers) {
 		a.kind = "user"
 	}
 	if !isKind(a.kind) {
-		b.wrong(field+".kind", "%q, want user, m2m, api_key or external", cfg.Kind)
+		b.wrongf(field+".kind", "%q, want user, m2m, api_key or external", cfg.Kind)
 	}
 	if a.separator == "" {
 		a.separator = " "
@@ -144,7 +144,7 @@ func (b *builder) headers(field string, cfg Headers) {
 	switch a.separator {
 	case " ", ",", ";", "|":
 	default:
-		b.wrong(field+".separator", "%q, want one of a space, a comma, a semicolon and |", cfg.Separator)
+		b.wrongf(field+".separator", "%q, want one of a space, a comma, a semicolon and |", cfg.Separator)
 	}
 	if cfg.ID == "" {
 		b.wrong(field+".id", "is empty, want the name of the header that says who asks")
@@ -164,11 +164,11 @@ func (b *builder) headers(field string, cfg Headers) {
 		switch {
 		case name == "":
 		case strings.ContainsFunc(name, isNoTokenRune):
-			b.wrong(field+"."+h.field, "%q holds a character that such a name cannot have", h.name)
+			b.wrongf(field+"."+h.field, "%q holds a character that such a name cannot have", h.name)
 		case isNoIdentityHeader(name):
-			b.wrong(field+"."+h.field, "%q has another meaning, want a name of your own such as x-user", h.name)
+			b.wrongf(field+"."+h.field, "%q has another meaning, want a name of your own such as x-user", h.name)
 		case seen[name]:
-			b.wrong(field+"."+h.field, "%q is read for two things", h.name)
+			b.wrongf(field+"."+h.field, "%q is read for two things", h.name)
 		}
 		seen[name] = true
 		*h.to = name
