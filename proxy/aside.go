@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rolegate/rolegate/policy"
 	"github.com/rolegate/rolegate/policy/route"
@@ -25,7 +26,18 @@ func (a Aside) usual() bool { return a == Aside{} }
 // CheckAside answers as Check does, on what is aside as well. It goes the long way:
 // decisions are remembered, what is said of them is made anew.
 func (g *Gate) CheckAside(ctx context.Context, in Inbound, aside Aside) Answer {
+	return g.CheckSaid(ctx, in, aside, func(Answer) string { return "" })
+}
+
+// CheckSaid is CheckAside for a surface that cannot say everything: an answer in which
+// fault finds something is a denial instead, and is noted as one, with fault's words as its
+// error. Those hold nothing of the request.
+func (g *Gate) CheckSaid(ctx context.Context, in Inbound, aside Aside, fault func(Answer) string) Answer {
 	c := g.check(ctx, in, aside, nil)
+	if why := fault(c.answer); why != "" {
+		c.found, c.fault = false, errors.New(why)
+		c.refuse(policy.ReasonPolicyError, c.fault)
+	}
 	g.note(c)
 	a := c.answer
 	c.release()

@@ -445,7 +445,7 @@ func (c *check) refuse(reason string, why error) {
 // the next, may quote the request.
 func briefly(err error) error {
 	const parts, most = 3, 200
-	text, rest := "", err.Error()
+	text, rest := "", strings.ToValidUTF8(err.Error(), "")
 	rest, _, _ = strings.Cut(rest, "\n")
 	for i := range parts {
 		part, after, more := strings.Cut(rest, ": ")

@@ -69,9 +69,6 @@ type HTTPServer struct {
 	log    *zap.Logger
 	port
 	ending atomic.Bool
-	// complained is when a fault was last told, Unix time in ns: a policy that HTTP cannot
-	// speak for has one at every request.
-	complained atomic.Int64
 }
 
 // NewHTTP makes a server. Nothing listens yet.
@@ -217,21 +214,10 @@ func (s *HTTPServer) answer(r *http.Request) (a httpAnswer) {
 	if !ok {
 		return httpAnswer{status: http.StatusNotFound, body: "checks are asked below " + s.cfg.PathPrefix + "\n"}
 	}
-	answer := s.gate.Check(r.Context(), httpInbound(r, target, &s.cfg.Documents))
-	a, fault := httpResponse(answer)
-	if fault != "" {
-		s.complain(answer.ID, fault)
-	}
+	answer := s.gate.CheckSaid(r.Context(), httpInbound(r, target, &s.cfg.Documents), proxy.Aside{}, func(a proxy.Answer) string {
+		_, fault := httpResponse(a)
+		return fault
+	})
+	a, _ = httpResponse(answer) // what it could not say is a denial by now
 	return a
-}
-
-// complainEvery spaces the log lines about answers that had to become denials.
-const complainEvery = time.Second
-
-// complain logs a fault, at most one a second.
-func (s *HTTPServer) complain(decision, fault string) {
-	now, last := time.Now().UnixNano(), s.complained.Load()
-	if (now-last >= int64(complainEvery) || now < last) && s.complained.CompareAndSwap(last, now) {
-		s.log.Error("a response had to become a denial", zap.String("decision", decision), zap.String("fault", fault))
-	}
 }

@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -344,43 +343,9 @@ func TestFaultsOfAnswers(t *testing.T) {
 	}
 }
 
-// TestHTTPTellsOfFaultsNowAndThen: a policy that HTTP cannot speak for has a fault at every
-// request; it is told of once a second, whichever way the clock goes.
-func TestHTTPTellsOfFaultsNowAndThen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		s, err := NewHTTP(HTTPConfig{}, nil, logTo(&log))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, c := range []struct {
-			pause time.Duration
-			back  time.Duration // by which the clock steps back
-			told  bool
-		}{
-			{0, 0, true},
-			{0, 0, false},
-			{complainEvery - 1, 0, false},
-			{1, 0, true},
-			{complainEvery / 2, 0, false},
-			{0, time.Hour, true},
-			{0, 0, false},
-		} {
-			time.Sleep(c.pause)
-			if c.back > 0 {
-				s.complained.Add(int64(c.back)) // as if it had been told of later than now
-			}
-			log.Reset()
-			s.complain("id", "fault")
-			if got := log.Len() > 0; got != c.told {
-				t.Errorf("%d: told of: %t, want %t", i, got, c.told)
-			}
-		}
-	})
-}
-
 // TestHTTPSaysWhatItCan: copies of headers for the client stand each by itself; what HTTP
-// cannot say is a denial that is told of; and nothing is said that nobody asked for.
+// cannot say is a denial that is told of, and recorded as one; and nothing is said that
+// nobody asked for.
 func TestHTTPSaysWhatItCan(t *testing.T) {
 	var log bytes.Buffer
 	engine := policytest.Engine(t, `
@@ -393,11 +358,12 @@ decision := {"allowed": true, "response_headers_to_add": {"set-cookie": ["a=1", 
 else := {"allowed": true, "query_parameters_to_set": {"a": "b"}} if input.parsed_path[0] == "query"
 else := {"allowed": false, "headers": {"set-cookie": ["a=1", "b=2"]}, "http_status": 500}
 `, policy.Config{Timeout: time.Minute})
-	g, err := proxy.New(proxy.Config{MaxTime: time.Minute}, engine, nil, nil, nil, time.Now, zap.NewNop())
+	var recorded records
+	g, err := proxy.New(proxy.Config{MaxTime: time.Minute}, engine, nil, []proxy.Recorder{&recorded}, nil, time.Now, logTo(&log))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewHTTP(HTTPConfig{Addr: "127.0.0.1:0"}, g, logTo(&log))
+	s, err := NewHTTP(HTTPConfig{Addr: "127.0.0.1:0"}, g, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,7 +380,7 @@ else := {"allowed": false, "headers": {"set-cookie": ["a=1", "b=2"]}, "http_stat
 		kind    string // of the body
 	}{
 		{"/ext_authz/cookies", 200, []string{"a=1", "b=2"}, ""},
-		{"/ext_authz/query", 403, nil, ""},
+		{"/ext_authz/query", 403, nil, "application/json"},
 		{"/ext_authz/other", 403, []string{"a=1", "b=2"}, "application/json"},
 		{"/other", 404, nil, ""},
 	} {
@@ -430,9 +396,24 @@ else := {"allowed": false, "headers": {"set-cookie": ["a=1", "b=2"]}, "http_stat
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+	want := []string{"allow ", "deny policy_error: query parameters, which the HTTP service cannot change", "deny "}
+	if diff := cmp.Diff(want, recorded.lines); diff != "" {
+		t.Errorf("recorded (-want +got)\n%s", diff)
+	}
 	if n := strings.Count(log.String(), "query parameters"); n != 1 {
 		t.Errorf("told %d times of what HTTP cannot say, want once: %s", n, log.String())
 	}
+}
+
+// records notes what is recorded: the effect, and why it is none of the policy's.
+type records struct{ lines []string }
+
+func (r *records) Record(d proxy.Record) {
+	line := d.Effect.String() + " "
+	if d.Error != "" {
+		line += d.Reason + ": " + d.Error
+	}
+	r.lines = append(r.lines, line)
 }
 
 // TestHTTPBodiesOfBytes: a body that is no text reaches a policy as bytes, as from Envoy's
