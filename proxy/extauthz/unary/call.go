@@ -65,7 +65,7 @@ func (c *call) Err() error {
 	switch {
 	case c.inner != nil:
 		return c.inner.Err()
-	case c.over:
+	case c.over, c.stage == ended:
 		return context.Canceled
 	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
 		return context.DeadlineExceeded

@@ -23,19 +23,24 @@ type conn struct {
 	block   []byte // of a header block in several frames
 	blockOf uint32 // the stream of that block; 0: none
 	ends    bool   // that block ends its stream
-	last    uint32 // the highest stream so far
 	avail   int    // what the client may still send on the connection
+
+	raw net.Conn // below TLS; it does not change
 
 	mu         sync.Mutex
 	net        net.Conn
 	out        []byte    // to be written
 	deadline   time.Time // for that
+	last       uint32    // the highest stream so far; only the goroutine that reads changes it
+	told       uint32    // the highest stream that the client may take for one that is answered
 	window     int64     // of what may be sent on the connection
 	initial    int64     // of what may be sent on a new stream
 	lowerTable bool      // the next block sent must say how large its table is
 	streams    map[uint32]*stream
 	blocked    []*stream // whose answers wait for a window, in the order of their coming
 	answering  int       // requests, those included that nobody waits for any more
+	asked      bool      // to go away, before it was greeted
+	offered    bool      // it is another server's, or may be
 	greeted    bool
 	leaving    leaving
 	closed     bool
@@ -59,7 +64,8 @@ type stream struct {
 	conn     *conn
 	id       uint32
 	body     []byte
-	received int // of the window, padding included
+	received int  // of the window, padding included
+	heard    bool // all of it
 
 	// Below mu.
 	window int64 // of what may be sent
@@ -74,8 +80,8 @@ const goAwayPing = "goodbye!"
 
 func newConn(s *Server, netConn net.Conn) *conn {
 	return &conn{
-		server: s, net: netConn, heads: newHeads(), streams: map[uint32]*stream{},
-		window: defaultWindow, initial: defaultWindow,
+		server: s, raw: netConn, net: netConn, heads: newHeads(), streams: map[uint32]*stream{},
+		window: defaultWindow, initial: defaultWindow, told: maxStreamID,
 	}
 }
 
@@ -90,9 +96,8 @@ func (c *conn) serve() {
 		c.end()
 		c.server.forget(c)
 		return
-	case !ours:
+	case !ours && c.offer(seen):
 		c.server.forget(c)
-		c.server.others.give(replay(c.net, seen))
 		return
 	}
 	c.input = bufio.NewReaderSize(source{c, replay(c.net, seen)}, readBytes)
@@ -106,6 +111,22 @@ func (c *conn) serve() {
 	c.framer.SetReuseFrames()
 	c.begin()
 	c.read()
+}
+
+// offer hands the connection to the other server, with all that was read of it. It is false
+// if that has stopped: then what is asked is refused, and tried again elsewhere.
+func (c *conn) offer(seen []byte) bool {
+	set := func(offered bool) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.offered = offered
+		return c.net.SetDeadline(time.Time{})
+	}
+	if set(true) == nil && c.server.others.give(replay(c.net, seen)) {
+		return true
+	}
+	_ = set(false) // if it fails, so will the reading
+	return false
 }
 
 // readBytes is how much is read at a time.
@@ -128,6 +149,10 @@ func (c *conn) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.greeted, c.avail = true, c.server.cfg.ConnWindow
+	_ = c.net.SetDeadline(time.Time{}) // if it fails, so will the reading
+	if c.asked {
+		c.warn()
+	}
 	if more := c.server.cfg.ConnWindow - defaultWindow; more > 0 {
 		c.appendWindowUpdate(streamZero, more)
 	}
@@ -145,7 +170,7 @@ func (c *conn) goOn() { c.server.running.Go(c.read) }
 // read reads frames until the connection ends, or another goroutine reads it.
 func (c *conn) read() {
 	for {
-		frame, err := c.framer.ReadFrame()
+		frame, err := c.next()
 		if err == nil {
 			var reads bool
 			if reads, err = c.frame(frame); err == nil && !reads {
@@ -164,22 +189,49 @@ func (c *conn) read() {
 	}
 }
 
+// next reads a frame. An error is the stream's only if there is one, and the connection can
+// go on: not if a header block is lost, which goes into the table of all.
+func (c *conn) next() (http2.Frame, error) {
+	h, err := c.framer.ReadFrameHeader()
+	if err != nil {
+		return nil, err
+	}
+	f, err := c.framer.ReadFrameForHeader(h)
+	if _, ok := errors.AsType[http2.StreamError](err); ok && (h.Type == http2.FrameHeaders || c.idle(h.StreamID)) {
+		return nil, http2.ConnectionError(http2.ErrCodeProtocol)
+	}
+	return f, err
+}
+
+// idle says whether a client may not speak of a stream yet, or ever.
+func (c *conn) idle(id uint32) bool { return id > c.last || id%2 == 0 }
+
 // fail ends the connection, and says why if it is the client's fault.
 func (c *conn) fail(err error) {
 	if e, ok := errors.AsType[http2.ConnectionError](err); ok {
-		c.mu.Lock()
-		c.appendGoAway(c.last, http2.ErrCode(e))
-		c.mu.Unlock()
-		c.flush()
-		c.server.cfg.Log.Debug("connection ended for an error of the client's", zap.Stringer("code", http2.ErrCode(e)))
+		c.accuse(http2.ErrCode(e))
 	} else if errors.Is(err, http2.ErrFrameTooLarge) {
-		c.mu.Lock()
-		c.appendGoAway(c.last, http2.ErrCodeFrameSize)
-		c.mu.Unlock()
-		c.flush()
+		c.accuse(http2.ErrCodeFrameSize)
 	}
 	c.end()
 	c.server.forget(c)
+}
+
+// accuse tells the client its error, and has it read that: to close the connection while it
+// sends could cost it what it has not read.
+func (c *conn) accuse(code http2.ErrCode) {
+	c.server.cfg.Log.Debug("connection ended for an error of the client's", zap.Stringer("code", code))
+	c.mu.Lock()
+	c.appendGoAway(c.last, code)
+	c.write()
+	c.forsake()
+	c.mu.Unlock()
+	half, ok := c.net.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.net.SetReadDeadline(time.Now().Add(patience)) != nil {
+		return
+	}
+	const mostUnread = 1 << 20
+	_, _ = io.CopyN(io.Discard, c.net, mostUnread) // it ends with an error, as a rule
 }
 
 // swap has the connection go on in another layer.
@@ -196,8 +248,20 @@ func (c *conn) end() {
 	c.close()
 }
 
+// kill is end, whatever is being written.
+func (c *conn) kill() {
+	_ = c.raw.Close() // who writes holds mu, until the write fails
+	c.end()
+}
+
 // close is end. mu is held.
 func (c *conn) close() {
+	c.forsake()
+	_ = c.net.Close()
+}
+
+// forsake drops all that is under way. mu is held.
+func (c *conn) forsake() {
 	if c.closed {
 		return
 	}
@@ -210,7 +274,6 @@ func (c *conn) close() {
 		st.abandon()
 	}
 	c.blocked, c.out = nil, nil
-	_ = c.net.Close()
 }
 
 // endAfter closes the connection in a while.
@@ -229,43 +292,57 @@ func (c *conn) goAway() {
 	switch {
 	case c.closed:
 	case !c.greeted:
-		c.close()
+		c.asked = true
+		if !c.offered {
+			_ = c.net.SetDeadline(time.Now().Add(chooseTime)) // if it fails, so will the reading
+		}
 	case c.leaving == staying:
-		c.leaving = warned
-		c.appendGoAway(maxStreamID, http2.ErrCodeNo)
-		c.appendPing(false, [8]byte([]byte(goAwayPing)))
-		const unheard = 5 * time.Second
-		time.AfterFunc(unheard, func() { c.leave(maxStreamID) })
+		c.warn()
 	}
 	c.mu.Unlock()
 	c.flush()
 }
 
+// warn begins to go away. mu is held.
+func (c *conn) warn() {
+	c.leaving = warned
+	c.appendGoAway(maxStreamID, http2.ErrCodeNo)
+	c.appendPing(false, [8]byte([]byte(goAwayPing)))
+	const unheard = 5 * time.Second
+	time.AfterFunc(unheard, c.leave)
+}
+
 const maxStreamID = 1<<31 - 1
 
-// leave takes no more streams above last, and closes the connection when the others have
-// ended.
-func (c *conn) leave(last uint32) {
+// leave takes no more streams, and closes the connection when those that it took have ended.
+func (c *conn) leave() {
 	c.mu.Lock()
 	if c.leaving == warned && !c.closed {
 		c.leaving = left
-		c.appendGoAway(last, http2.ErrCodeNo)
+		c.appendGoAway(c.last, http2.ErrCodeNo)
 	}
 	c.mu.Unlock()
 	c.flush()
 	c.endIfDone()
 }
 
-// endIfDone ends a connection that was left and has no stream. The client closes it, when it
-// has read all: to close it from here could cost it what it has not.
+// endIfDone ends a connection that was left and has no stream.
 func (c *conn) endIfDone() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.closeIfDone()
+}
+
+// closeIfDone is endIfDone. The client closes the connection, when it has read all: to close
+// it from here could cost it what it has not. mu is held.
+func (c *conn) closeIfDone() {
 	if c.leaving != left || len(c.streams) > 0 || c.closed {
 		return
 	}
 	c.leaving = done
 	c.write()
-	const patience = time.Second
 	time.AfterFunc(patience, c.end)
 }
+
+// patience is how long a client has to read the last that is said to it, and to close.
+const patience = time.Second

@@ -58,16 +58,12 @@ func (c *conn) headers(id uint32, part []byte, whole, ends bool) (reads bool, er
 
 // request begins a stream, or ends one by its trailer.
 func (c *conn) request(id uint32, h *head, ends bool) (reads bool, err error) {
-	if st := c.stream(id); st != nil && ends {
-		return c.whole(st, st.body)
+	if id <= c.last && id%2 == 1 {
+		return c.trailer(id, h, ends)
 	}
-	if id%2 == 0 || id <= c.last {
-		if id%2 == 1 { // of a stream that has ended: its answer was early
-			return true, http2.StreamError{StreamID: id, Code: http2.ErrCodeStreamClosed}
-		}
+	if id%2 == 0 {
 		return true, http2.ConnectionError(http2.ErrCodeProtocol)
 	}
-	c.last = id
 	st := &stream{conn: c, id: id}
 	st.stream = st
 	if h.timeout > 0 {
@@ -101,11 +97,26 @@ func (c *conn) request(id uint32, h *head, ends bool) (reads bool, err error) {
 	return true, nil
 }
 
+// trailer ends a stream.
+func (c *conn) trailer(id uint32, h *head, ends bool) (reads bool, err error) {
+	st := c.stream(id)
+	switch {
+	case st == nil && len(h.pseudo) > 0: // a request: its stream was another's, or passed over
+		return true, http2.ConnectionError(http2.ErrCodeProtocol)
+	case st == nil, st.heard: // its answer was early, or is under way
+		return true, http2.StreamError{StreamID: id, Code: http2.ErrCodeStreamClosed}
+	case !ends, h.err != nil, len(h.pseudo) > 0:
+		return true, http2.StreamError{StreamID: id, Code: http2.ErrCodeProtocol}
+	}
+	return c.whole(st, st.body)
+}
+
 // take adds a stream. The code refuses it; it is neither taken nor refused where the client
 // was told that it would not be.
 func (c *conn) take(st *stream) (taken bool, code http2.ErrCode) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.last = st.id
 	switch {
 	case c.closed, c.leaving >= left:
 		return false, http2.ErrCodeNo
@@ -133,12 +144,15 @@ func (c *conn) data(f *http2.DataFrame) (reads bool, err error) {
 		c.giveBack(streamZero, all-c.avail)
 		c.avail = all
 	}
-	if f.StreamID > c.last || f.StreamID%2 == 0 {
+	if c.idle(f.StreamID) {
 		return true, http2.ConnectionError(http2.ErrCodeProtocol)
 	}
 	st := c.stream(f.StreamID)
 	if st == nil { // it was answered, or refused, before it was whole
 		return true, nil
+	}
+	if st.heard {
+		return true, http2.StreamError{StreamID: st.id, Code: http2.ErrCodeStreamClosed}
 	}
 	if st.received += size; st.received > c.server.cfg.StreamWindow {
 		return true, http2.StreamError{StreamID: st.id, Code: http2.ErrCodeFlowControl}
@@ -171,6 +185,7 @@ const prefixBytes = 5
 
 // whole answers a request that is whole.
 func (c *conn) whole(st *stream, body []byte) (reads bool, err error) {
+	st.heard = true
 	if len(body) < prefixBytes {
 		c.refuse(st, internal, "the message is cut off", false)
 		return true, nil
@@ -223,7 +238,7 @@ func (c *conn) settle(f *http2.SettingsFrame) error {
 	if f.IsAck() {
 		return nil
 	}
-	if f.HasDuplicates() {
+	if f.NumSettings() > maxSettings || f.HasDuplicates() {
 		return http2.ConnectionError(http2.ErrCodeProtocol)
 	}
 	c.mu.Lock()
@@ -254,7 +269,10 @@ func (c *conn) settle(f *http2.SettingsFrame) error {
 	return nil
 }
 
-const maxWindow = 1<<31 - 1
+const (
+	maxWindow   = 1<<31 - 1
+	maxSettings = 100 // in one frame: there are not ten
+)
 
 // ping answers a ping, or hears that the client knows that it should stop.
 func (c *conn) ping(f *http2.PingFrame) {
@@ -265,7 +283,7 @@ func (c *conn) ping(f *http2.PingFrame) {
 		return
 	}
 	if string(f.Data[:]) == goAwayPing {
-		c.leave(c.last)
+		c.leave()
 	}
 }
 
@@ -280,7 +298,7 @@ func (c *conn) widen(f *http2.WindowUpdateFrame) error {
 		c.unblock()
 		return nil
 	}
-	if f.StreamID > c.last {
+	if c.idle(f.StreamID) {
 		return http2.ConnectionError(http2.ErrCodeProtocol)
 	}
 	if st := c.streams[f.StreamID]; st != nil {
@@ -294,7 +312,7 @@ func (c *conn) widen(f *http2.WindowUpdateFrame) error {
 
 // abandoned hears that nobody waits for a stream's answer.
 func (c *conn) abandoned(id uint32) error {
-	if id > c.last {
+	if c.idle(id) {
 		return http2.ConnectionError(http2.ErrCodeProtocol)
 	}
 	st := c.stream(id)

@@ -32,7 +32,7 @@ var errNotHTTP2 = errors.New("the connection does not begin as HTTP/2 does")
 // greet makes the connection one of HTTP/2, and looks whom it is for. seen is all that was
 // read.
 func (c *conn) greet() (seen []byte, ours bool, err error) {
-	if err := c.net.SetDeadline(time.Now().Add(greetTime)); err != nil {
+	if err := c.within(greetTime); err != nil {
 		return nil, false, err
 	}
 	if c.server.cfg.TLS != nil {
@@ -57,21 +57,29 @@ func (c *conn) greet() (seen []byte, ours bool, err error) {
 	if string(preface) != http2.ClientPreface {
 		return nil, false, errNotHTTP2
 	}
-	path, err := firstPath(http2.NewFramer(nil, r), func() error {
-		if b.Len() > maxGreeting {
-			return errTooLarge
-		}
-		return c.net.SetDeadline(time.Now().Add(chooseTime))
-	})
+	if err := c.within(chooseTime); err != nil {
+		return nil, false, err
+	}
+	path, err := firstPath(http2.NewFramer(nil, r), func() bool { return b.Len() > maxGreeting })
 	// What is no request is ours to refuse, and who is silent may ask for the method yet.
 	ours = path == "" || path == c.server.cfg.Method
 	if timedOut, ok := errors.AsType[net.Error](err); ok && !timedOut.Timeout() {
 		return nil, false, err
 	}
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, errNotHTTP2) {
 		return nil, false, err
 	}
-	return b.Bytes(), ours, c.net.SetDeadline(time.Time{})
+	return b.Bytes(), ours, nil
+}
+
+// within gives the client that long for what it should say next; less if the server stops.
+func (c *conn) within(d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.asked {
+		d = min(d, chooseTime)
+	}
+	return c.net.SetDeadline(time.Now().Add(d))
 }
 
 // settings says what clients may send. Another server may say it again.
@@ -83,19 +91,20 @@ func (c *conn) settings() error {
 	)
 }
 
-// firstPath is what the first request asks for; "" where that cannot be said. each is
-// called before each frame.
-func firstPath(f *http2.Framer, each func() error) (string, error) {
+// firstPath is what the first request asks for; "" where that cannot be said, or is more
+// than enough already.
+func firstPath(f *http2.Framer, enough func() bool) (string, error) {
 	f.SetMaxReadFrameSize(frameSize)
 	var block []byte
-	for {
-		if err := each(); err != nil {
-			return "", err
-		}
+	for settled := false; !enough(); {
 		frame, err := f.ReadFrame()
 		if err != nil {
 			return "", err
 		}
+		if _, ok := frame.(*http2.SettingsFrame); !ok && !settled {
+			return "", errNotHTTP2 // it begins with settings, always
+		}
+		settled = true
 		whole := false
 		switch frame := frame.(type) {
 		case *http2.HeadersFrame:
@@ -113,4 +122,5 @@ func firstPath(f *http2.Framer, each func() error) (string, error) {
 			return h.path, nil
 		}
 	}
+	return "", nil
 }

@@ -92,6 +92,10 @@ func (h *heads) field(f hpack.HeaderField) {
 		if d.timeout, ok = timeout(f.Value); !ok {
 			d.err = errMalformed
 		}
+	case "te":
+		if f.Value != "trailers" {
+			d.err = errMalformed
+		}
 	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
 		d.err = errMalformed
 	default:

@@ -101,6 +101,11 @@ func dialRaw(tb testing.TB, addr string) *peer {
 	if err := c.SetDeadline(time.Now().Add(deadline)); err != nil {
 		tb.Fatal(err)
 	}
+	return newPeer(tb, c)
+}
+
+func newPeer(tb testing.TB, c net.Conn) *peer {
+	tb.Helper()
 	p := &peer{t: tb, Conn: c, Framer: http2.NewFramer(c, c), decoder: hpack.NewDecoder(4096, nil)}
 	p.encoder = hpack.NewEncoder(&p.block)
 	return p

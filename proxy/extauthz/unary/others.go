@@ -18,12 +18,13 @@ type others struct {
 
 func newOthers() *others { return &others{conns: make(chan net.Conn), done: make(chan struct{})} }
 
-// give hands a connection over. It is closed if nobody takes it any more.
-func (o *others) give(c net.Conn) {
+// give hands a connection over. It is false if nobody takes it any more.
+func (o *others) give(c net.Conn) bool {
 	select {
 	case o.conns <- c:
+		return true
 	case <-o.done:
-		_ = c.Close()
+		return false
 	}
 }
 

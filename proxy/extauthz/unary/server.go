@@ -54,7 +54,9 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
-	cfg.StreamWindow = max(cfg.StreamWindow, cfg.MaxMessage+prefixBytes)
+	// A client may use the windows that HTTP/2 gives it, until it hears of others.
+	cfg.StreamWindow = max(cfg.StreamWindow, cfg.MaxMessage+prefixBytes, defaultWindow)
+	cfg.ConnWindow = max(cfg.ConnWindow, defaultWindow)
 	return &Server{cfg: cfg, others: newOthers(), conns: map[*conn]bool{}}
 }
 
@@ -134,12 +136,10 @@ func (s *Server) Stop(ctx context.Context) {
 	conns := make([]*conn, 0, len(s.conns))
 	for c := range s.conns {
 		conns = append(conns, c)
+		s.running.Go(c.goAway) // a client that does not read holds up only itself
 	}
 	s.mu.Unlock()
 	_ = s.others.Close() // always nil
-	for _, c := range conns {
-		c.goAway()
-	}
 	done := make(chan struct{})
 	go func() {
 		s.running.Wait()
@@ -149,7 +149,7 @@ func (s *Server) Stop(ctx context.Context) {
 	case <-done:
 	case <-ctx.Done():
 		for _, c := range conns {
-			c.end()
+			c.kill()
 		}
 		<-done
 	}

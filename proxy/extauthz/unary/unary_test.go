@@ -264,6 +264,7 @@ func TestRefused(t *testing.T) {
 		"an unknown pseudo header": {append([]string{":odd", "x"}, fields()...), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
 		"a header in capitals":     {fields("X-Odd", "x"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
 		"a header of HTTP/1":       {fields("connection", "close"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"te that is no trailer":    {append(without("te"), "te", "gzip"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
 		"no time":                  {fields("grpc-timeout", "soon"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
 		"much time":                {fields("grpc-timeout", "99999999H"), framed("x"), said("x")},
 		"too many headers":         {fields("x-a", strings.Repeat("a", 9000), "x-b", strings.Repeat("b", 9000)), framed("x"), answer{Status: "200", GRPC: "8"}},
@@ -316,11 +317,37 @@ func TestConnectionErrors(t *testing.T) {
 		"too much of a window":    {func(p *peer) { p.must(p.WriteWindowUpdate(0, 1<<31-1)) }, http2.ErrCodeFlowControl},
 		"a window of four GiB":    {func(p *peer) { p.raw("000006 04 00 00000000 0004 ffffffff") }, http2.ErrCodeFlowControl},
 		"a frame size of nothing": {func(p *peer) { p.raw("000006 04 00 00000000 0005 00000000") }, http2.ErrCodeProtocol},
-		"settings twice":          {func(p *peer) { p.raw("00000c 04 00 00000000 0004 00000001 0004 00000001") }, http2.ErrCodeProtocol},
-		"a push":                  {func(p *peer) { p.raw("000005 05 04 00000001 00000002 88") }, http2.ErrCodeProtocol},
-		"a block that is none":    {func(p *peer) { p.raw("000001 01 05 00000001 ff") }, http2.ErrCodeCompression},
-		"a frame too large":       {func(p *peer) { p.raw("ffffff 00 00 00000001") }, http2.ErrCodeFrameSize},
-		"a continuation of none":  {func(p *peer) { p.raw("000001 09 04 00000001 88") }, http2.ErrCodeProtocol},
+		"data on an even stream":  {func(p *peer) { p.must(p.WriteData(2, true, framed("x"))) }, http2.ErrCodeProtocol},
+		"a reset of an even one":  {func(p *peer) { p.must(p.WriteRSTStream(2, http2.ErrCodeCancel)) }, http2.ErrCodeProtocol},
+		"an update of an even one": {func(p *peer) {
+			p.headers(3, false, fields()...)
+			p.must(p.WriteWindowUpdate(2, 1))
+		}, http2.ErrCodeProtocol},
+		"an update by nothing of no stream": {func(p *peer) { p.must(p.WriteWindowUpdate(5, 0)) }, http2.ErrCodeProtocol},
+		"an update by nothing":              {func(p *peer) { p.must(p.WriteWindowUpdate(0, 0)) }, http2.ErrCodeProtocol},
+		"a request on a stream that ended":  {func(p *peer) { p.headers(1, true, fields()...) }, http2.ErrCodeProtocol},
+		"a request on a stream passed over": {func(p *peer) {
+			p.ask(7, "after")
+			p.headers(5, true, fields()...)
+		}, http2.ErrCodeProtocol},
+		// Its block is lost, and with it the table for all blocks.
+		"padding longer than the frame": {func(p *peer) { p.raw("000003 01 0d 00000003 ff 82 86") }, http2.ErrCodeProtocol},
+		"padding longer than the trailer": {func(p *peer) {
+			p.headers(3, false, fields()...)
+			p.raw("000003 01 0d 00000003 ff 82 86")
+		}, http2.ErrCodeProtocol},
+		"more settings than there are": {func(p *peer) {
+			var list []http2.Setting
+			for i := range 101 {
+				list = append(list, http2.Setting{ID: http2.SettingID(0x100 + i), Val: 1})
+			}
+			p.must(p.WriteSettings(list...))
+		}, http2.ErrCodeProtocol},
+		"settings twice":         {func(p *peer) { p.raw("00000c 04 00 00000000 0004 00000001 0004 00000001") }, http2.ErrCodeProtocol},
+		"a push":                 {func(p *peer) { p.raw("000005 05 04 00000001 00000002 88") }, http2.ErrCodeProtocol},
+		"a block that is none":   {func(p *peer) { p.raw("000001 01 05 00000001 ff") }, http2.ErrCodeCompression},
+		"a frame too large":      {func(p *peer) { p.raw("ffffff 00 00 00000001") }, http2.ErrCodeFrameSize},
+		"a continuation of none": {func(p *peer) { p.raw("000001 09 04 00000001 88") }, http2.ErrCodeProtocol},
 		"nothing, continued": {func(p *peer) {
 			p.raw("000001 01 00 00000001 88")
 			p.raw("000000 09 00 00000001")

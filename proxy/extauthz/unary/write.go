@@ -89,6 +89,7 @@ func (c *conn) drop(st *stream) bool {
 func (c *conn) unblock() {
 	if len(c.blocked) > 0 {
 		c.blocked = slices.DeleteFunc(c.blocked, c.send)
+		c.closeIfDone()
 	}
 }
 
@@ -114,6 +115,9 @@ func (c *conn) send(st *stream) (all bool) {
 		rest := int(n) - fromHead
 		c.out = append(c.out, st.answer[:rest]...)
 		st.answer = st.answer[rest:]
+		if len(c.out) > mostKept {
+			c.write() // rather than keep all that is answered at a time twice
+		}
 	}
 	c.appendTrailers(st.id)
 	delete(c.streams, st.id)
@@ -210,9 +214,11 @@ func (c *conn) appendReset(id uint32, code http2.ErrCode) {
 	c.out = binary.BigEndian.AppendUint32(c.out, uint32(code))
 }
 
+// appendGoAway never takes back that a stream is not answered.
 func (c *conn) appendGoAway(last uint32, code http2.ErrCode) {
+	c.told = min(c.told, last)
 	c.appendFrame(8, http2.FrameGoAway, 0, streamZero)
-	c.out = binary.BigEndian.AppendUint32(c.out, last)
+	c.out = binary.BigEndian.AppendUint32(c.out, c.told)
 	c.out = binary.BigEndian.AppendUint32(c.out, uint32(code))
 }
 
