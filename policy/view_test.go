@@ -178,6 +178,19 @@ func TestAnAnswerWithoutABoundIsNotRemembered(t *testing.T) {
 	}
 }
 
+// TestWithoutAClockNothingNeedsABound: a bare boolean of a policy that does not read the clock
+// is remembered.
+func TestWithoutAClockNothingNeedsABound(t *testing.T) {
+	e := newEngine(t, Config{AuditEvery: -1})
+	e.Install(compile(t, nil, "package rolegate\n\ndecision := input.subject.id == \"ann\""))
+	for i, want := range []Origin{OriginMiss, OriginHit, OriginHit} {
+		if d, err := e.View().Decide(t.Context(), DefaultEntrypoint, ask("ann"), time.UnixMilli(7)); err != nil || d.Effect != Allow || d.Origin != want {
+			t.Errorf("question %d: got %+v, %v, want an allow by %s", i, d, err, want)
+		}
+		e.memory.cache.Wait()
+	}
+}
+
 // TestAWaiterTakesOnlyWhatHoldsForIt: who asks the same at another reading of the clock gets
 // an answer of its own, if that of the leader does not hold then; all are counted.
 func TestAWaiterTakesOnlyWhatHoldsForIt(t *testing.T) {
