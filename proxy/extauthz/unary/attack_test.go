@@ -70,7 +70,7 @@ func TestStopDoesNotWaitForReaders(t *testing.T) {
 	p := dial(t, addr)
 	p.ask(1, "first")
 	p.until(done(1))
-	p.must(p.SetWriteDeadline(time.Now().Add(time.Second)))
+	p.must(p.SetWriteDeadline(time.Now().Add(300 * time.Millisecond)))
 	pings := strings.Repeat("\x00\x00\x08\x06\x00\x00\x00\x00\x00pingping", 1000)
 	for { // until neither side has room for more
 		if _, err := p.Write([]byte(pings)); err != nil {
@@ -162,12 +162,17 @@ func (p *pipe) Close() error {
 
 func (*pipe) Addr() net.Addr { return &net.TCPAddr{} }
 
+func newPipe() (client net.Conn, l *pipe) {
+	client, server := net.Pipe()
+	l = &pipe{conns: make(chan net.Conn, 1), done: make(chan struct{})}
+	l.conns <- server
+	return client, l
+}
+
 // piped starts a server of one connection, which is answered.
 func piped(tb testing.TB, cfg unary.Config) (client net.Conn, stop func(time.Duration)) {
 	tb.Helper()
-	client, server := net.Pipe()
-	l := &pipe{conns: make(chan net.Conn, 1), done: make(chan struct{})}
-	l.conns <- server
+	client, l := newPipe()
 	s := unary.New(cfg)
 	served := make(chan struct{})
 	go func() {

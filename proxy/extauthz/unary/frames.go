@@ -2,6 +2,7 @@ package unary
 
 import (
 	"encoding/binary"
+	"net/http"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -77,20 +78,22 @@ func (c *conn) request(id uint32, h *head, ends bool) (reads bool, err error) {
 	}
 	switch {
 	case h.err == errTooLarge: //nolint:errorlint // it is that one
-		c.refuse(st, resourceExhausted, "headers are too large", !ends)
+		c.refuse(st, refused(resourceExhausted, "headers are too large"), !ends)
 	case !h.complete():
 		return true, http2.StreamError{StreamID: id, Code: http2.ErrCodeProtocol}
 	case h.method != "POST":
-		c.refuse(st, statusOf(405), "", !ends)
+		c.refuse(st, refusal{http.StatusMethodNotAllowed, internal, "the method is not POST"}, !ends)
 	case !h.grpc():
-		c.refuse(st, statusOf(415), "", !ends)
+		c.refuse(st, refusal{http.StatusUnsupportedMediaType, invalidArgument, "the content is not gRPC"}, !ends)
+	case h.err == errTimeout: //nolint:errorlint // it is that one
+		c.refuse(st, refusal{http.StatusBadRequest, internal, "the timeout is malformed"}, !ends)
 	case h.path != c.server.cfg.Method && c.server.cfg.Others(h.path):
 		c.goAway() // the next connection may begin with what is wanted
 		return true, http2.StreamError{StreamID: id, Code: http2.ErrCodeRefusedStream}
 	case h.path != c.server.cfg.Method:
-		c.refuse(st, unimplemented, "unknown method", !ends)
+		c.refuse(st, refused(unimplemented, "unknown method"), !ends)
 	case h.encoding != "" && h.encoding != "identity":
-		c.refuse(st, unimplemented, "no compression is known", !ends)
+		c.refuse(st, refused(unimplemented, "no compression is known"), !ends)
 	case ends:
 		return c.whole(st, nil)
 	}
@@ -168,7 +171,7 @@ func (c *conn) data(f *http2.DataFrame) (reads bool, err error) {
 	}
 	// By what it says, too: the rest of it may have no room to come.
 	if most := c.server.cfg.MaxMessage; len(body) > most+prefixBytes || len(body) >= prefixBytes && sizeOf(body) > int64(most) {
-		c.refuse(st, resourceExhausted, "the message is too large", !f.StreamEnded())
+		c.refuse(st, refused(resourceExhausted, "the message is too large"), !f.StreamEnded())
 		return true, nil
 	}
 	if !f.StreamEnded() {
@@ -187,15 +190,15 @@ const prefixBytes = 5
 func (c *conn) whole(st *stream, body []byte) (reads bool, err error) {
 	st.heard = true
 	if len(body) < prefixBytes {
-		c.refuse(st, internal, "the message is cut off", false)
+		c.refuse(st, refused(internal, "the message is cut off"), false)
 		return true, nil
 	}
 	switch {
-	case body[0] != 0:
-		c.refuse(st, unimplemented, "no compression is known", false)
+	case body[0] != 0: // its compression was not said to be another, or it was refused
+		c.refuse(st, refused(internal, "the message is compressed by nothing"), false)
 		return true, nil
 	case sizeOf(body) != int64(len(body)-prefixBytes):
-		c.refuse(st, internal, "the message has another length than it says", false)
+		c.refuse(st, refused(internal, "the message has another length than it says"), false)
 		return true, nil
 	}
 	return c.answer(st, string(body[prefixBytes:])), nil
@@ -214,7 +217,7 @@ func (c *conn) answer(st *stream, message string) (reads bool) {
 	}
 	c.count(-1)
 	if len(answer) == 0 {
-		c.refuse(st, internal, "no answer", false)
+		c.refuse(st, refused(internal, "no answer"), false)
 	} else {
 		c.respond(st, answer)
 	}
@@ -238,7 +241,7 @@ func (c *conn) settle(f *http2.SettingsFrame) error {
 	if f.IsAck() {
 		return nil
 	}
-	if f.NumSettings() > maxSettings || f.HasDuplicates() {
+	if f.NumSettings() > maxSettings {
 		return http2.ConnectionError(http2.ErrCodeProtocol)
 	}
 	c.mu.Lock()

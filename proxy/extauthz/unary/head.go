@@ -20,6 +20,7 @@ const (
 var (
 	errMalformed = errors.New("malformed header")
 	errTooLarge  = errors.New("headers too large")
+	errTimeout   = errors.New("malformed timeout")
 )
 
 // head is what the header block of a request says.
@@ -89,8 +90,8 @@ func (h *heads) field(f hpack.HeaderField) {
 		d.encoding = f.Value
 	case "grpc-timeout":
 		var ok bool
-		if d.timeout, ok = timeout(f.Value); !ok {
-			d.err = errMalformed
+		if d.timeout, ok = timeout(f.Value); !ok && d.err == nil {
+			d.err = errTimeout
 		}
 	case "te":
 		if f.Value != "trailers" {
@@ -107,7 +108,7 @@ func (h *heads) field(f hpack.HeaderField) {
 
 // complete says whether a request has the fields that each must have.
 func (d *head) complete() bool {
-	return d.err == nil && d.pseudo["method"] && d.pseudo["scheme"] && d.path != ""
+	return !errors.Is(d.err, errMalformed) && d.pseudo["method"] && d.pseudo["scheme"] && d.path != ""
 }
 
 // grpc says whether the body is of gRPC.

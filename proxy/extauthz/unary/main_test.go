@@ -53,10 +53,7 @@ func config() unary.Config {
 // serve starts a server that ends with the test.
 func serve(tb testing.TB, cfg unary.Config) (*unary.Server, string) {
 	tb.Helper()
-	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	l := listen(tb)
 	s := unary.New(cfg)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
@@ -71,9 +68,25 @@ func serve(tb testing.TB, cfg unary.Config) (*unary.Server, string) {
 	return s, l.Addr().String()
 }
 
+func listen(tb testing.TB) net.Listener {
+	tb.Helper()
+	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return l
+}
+
+// reporter is a test, or one of rapid's.
+type reporter interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
 // peer is a client that sends frames as it likes.
 type peer struct {
-	t testing.TB
+	t reporter
 	net.Conn
 	*http2.Framer
 	encoder *hpack.Encoder
@@ -104,9 +117,9 @@ func dialRaw(tb testing.TB, addr string) *peer {
 	return newPeer(tb, c)
 }
 
-func newPeer(tb testing.TB, c net.Conn) *peer {
-	tb.Helper()
-	p := &peer{t: tb, Conn: c, Framer: http2.NewFramer(c, c), decoder: hpack.NewDecoder(4096, nil)}
+func newPeer(t reporter, c net.Conn) *peer {
+	t.Helper()
+	p := &peer{t: t, Conn: c, Framer: http2.NewFramer(c, c), decoder: hpack.NewDecoder(4096, nil)}
 	p.encoder = hpack.NewEncoder(&p.block)
 	return p
 }

@@ -146,6 +146,16 @@ func TestWindows(t *testing.T) {
 	}
 }
 
+// TestSettingsInOrder: of two settings of the same the later counts.
+func TestSettingsInOrder(t *testing.T) {
+	_, addr := serve(t, config())
+	p := dial(t, addr, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 100})
+	p.ask(1, "x")
+	if got := p.until(done(1)).answers[1]; got != said("x") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // TestTooLargeByItsWord: what says that it is too large is refused before it has come.
 func TestTooLargeByItsWord(t *testing.T) {
 	cfg := config()
@@ -243,14 +253,14 @@ func TestRefused(t *testing.T) {
 		body   []byte
 		want   answer
 	}{
-		"another method of HTTP":   {with(":method", "GET"), framed("x"), answer{Status: "405"}},
-		"no gRPC":                  {with("content-type", "application/json"), framed("x"), answer{Status: "415"}},
-		"something like gRPC":      {with("content-type", "application/grpcx"), framed("x"), answer{Status: "415"}},
+		"another method of HTTP":   {with(":method", "GET"), framed("x"), answer{Status: "405", GRPC: "13"}},
+		"no gRPC":                  {with("content-type", "application/json"), framed("x"), answer{Status: "415", GRPC: "3"}},
+		"something like gRPC":      {with("content-type", "application/grpcx"), framed("x"), answer{Status: "415", GRPC: "3"}},
 		"a kind of gRPC":           {with("content-type", "application/grpc+proto"), framed("x"), said("x")},
 		"another path":             {with(":path", "/test.Echo/Shout"), framed("x"), answer{Status: "200", GRPC: "12"}},
 		"another server's":         {with(":path", "/other.Service/Ask"), framed("x"), answer{Reset: http2.ErrCodeRefusedStream}},
 		"compressed":               {fields("grpc-encoding", "gzip"), framed("x"), answer{Status: "200", GRPC: "12"}},
-		"compressed after all":     {fields(), append([]byte{1}, framed("x")[1:]...), answer{Status: "200", GRPC: "12"}},
+		"compressed after all":     {fields(), append([]byte{1}, framed("x")[1:]...), answer{Status: "200", GRPC: "13"}},
 		"cut off":                  {fields(), framed("xyz")[:6], answer{Status: "200", GRPC: "13"}},
 		"no message":               {fields(), nil, answer{Status: "200", GRPC: "13"}},
 		"two messages":             {fields(), append(framed("x"), framed("y")...), answer{Status: "200", GRPC: "13"}},
@@ -265,7 +275,7 @@ func TestRefused(t *testing.T) {
 		"a header in capitals":     {fields("X-Odd", "x"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
 		"a header of HTTP/1":       {fields("connection", "close"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
 		"te that is no trailer":    {append(without("te"), "te", "gzip"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
-		"no time":                  {fields("grpc-timeout", "soon"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"no time":                  {fields("grpc-timeout", "soon"), framed("x"), answer{Status: "400", GRPC: "13"}},
 		"much time":                {fields("grpc-timeout", "99999999H"), framed("x"), said("x")},
 		"too many headers":         {fields("x-a", strings.Repeat("a", 9000), "x-b", strings.Repeat("b", 9000)), framed("x"), answer{Status: "200", GRPC: "8"}},
 	}
@@ -343,7 +353,6 @@ func TestConnectionErrors(t *testing.T) {
 			}
 			p.must(p.WriteSettings(list...))
 		}, http2.ErrCodeProtocol},
-		"settings twice":         {func(p *peer) { p.raw("00000c 04 00 00000000 0004 00000001 0004 00000001") }, http2.ErrCodeProtocol},
 		"a push":                 {func(p *peer) { p.raw("000005 05 04 00000001 00000002 88") }, http2.ErrCodeProtocol},
 		"a block that is none":   {func(p *peer) { p.raw("000001 01 05 00000001 ff") }, http2.ErrCodeCompression},
 		"a frame too large":      {func(p *peer) { p.raw("ffffff 00 00 00000001") }, http2.ErrCodeFrameSize},

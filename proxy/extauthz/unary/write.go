@@ -2,6 +2,7 @@ package unary
 
 import (
 	"encoding/binary"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -9,18 +10,23 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// code is a status of gRPC, or, above 99, one of HTTP.
-type code int
+// refusal is why a stream ends without an answer.
+type refusal struct {
+	http int // its status
+	grpc int // as well
+	why  string
+}
+
+// refused is a refusal in gRPC's terms.
+func refused(status int, why string) refusal { return refusal{http.StatusOK, status, why} }
 
 // Statuses of gRPC that are sent.
 const (
-	resourceExhausted code = 8
-	unimplemented     code = 12
-	internal          code = 13
+	invalidArgument   = 3
+	resourceExhausted = 8
+	unimplemented     = 12
+	internal          = 13
 )
-
-// statusOf is a status of HTTP.
-func statusOf(status int) code { return code(status) }
 
 const (
 	// writeTime is how long a client may take to read. It is looked at by the way: a
@@ -47,11 +53,11 @@ func (c *conn) respond(st *stream, answer []byte) {
 }
 
 // refuse ends a stream without an answer. early says that the request is not whole.
-func (c *conn) refuse(st *stream, status code, why string, early bool) {
+func (c *conn) refuse(st *stream, r refusal, early bool) {
 	c.mu.Lock()
 	if c.streams[st.id] == st {
 		delete(c.streams, st.id)
-		c.appendRefusal(st.id, status, why)
+		c.appendRefusal(st.id, r)
 		if early {
 			c.appendReset(st.id, http2.ErrCodeNo)
 		}
@@ -196,14 +202,9 @@ func (c *conn) appendTrailers(id uint32) {
 }
 
 // appendRefusal appends headers that are the whole response.
-func (c *conn) appendRefusal(id uint32, status code, why string) {
-	text := strconv.Itoa(int(status))
-	if status >= statusOf(100) {
-		c.appendBlock(id, http2.FlagHeadersEndStream, blockStatus, text)
-		return
-	}
-	c.appendBlock(id, http2.FlagHeadersEndStream, blockStatus200, blockContentType,
-		blockGRPCStatus, literal(text), blockGRPCMessage, literal(why))
+func (c *conn) appendRefusal(id uint32, r refusal) {
+	c.appendBlock(id, http2.FlagHeadersEndStream, blockStatus, strconv.Itoa(r.http), blockContentType,
+		blockGRPCStatus, literal(strconv.Itoa(r.grpc)), blockGRPCMessage, literal(r.why))
 }
 
 // literal is a value of a header block, which is short.
