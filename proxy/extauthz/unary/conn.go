@@ -44,7 +44,7 @@ type conn struct {
 	greeted    bool
 	leaving    leaving
 	closed     bool
-	age        *time.Timer
+	timers     []*time.Timer
 }
 
 // leaving is how far a connection is on its way to its end.
@@ -66,6 +66,7 @@ type stream struct {
 	body     []byte
 	received int  // of the window, padding included
 	heard    bool // all of it
+	early    bool // it is answered, and the rest of it of no use
 
 	// Below mu.
 	window int64 // of what may be sent
@@ -156,12 +157,24 @@ func (c *conn) begin() {
 	if more := c.server.cfg.ConnWindow - defaultWindow; more > 0 {
 		c.appendWindowUpdate(streamZero, more)
 	}
-	if c.server.cfg.MaxAge > 0 && !c.closed {
-		c.age = time.AfterFunc(c.server.age(), func() {
-			c.goAway()
-			c.endAfter(c.server.cfg.AgeGrace)
-		})
+	if c.server.cfg.MaxAge > 0 {
+		c.after(c.server.age(), c.retire)
 	}
+}
+
+// after does something in a while, if the connection is there still. mu is held.
+func (c *conn) after(d time.Duration, do func()) {
+	if !c.closed {
+		c.timers = append(c.timers, time.AfterFunc(d, do))
+	}
+}
+
+// retire ends a connection for its age.
+func (c *conn) retire() {
+	c.goAway()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.after(c.server.cfg.AgeGrace, c.end)
 }
 
 // goOn has another goroutine read.
@@ -266,23 +279,14 @@ func (c *conn) forsake() {
 		return
 	}
 	c.closed = true
-	if c.age != nil {
-		c.age.Stop()
+	for _, t := range c.timers {
+		t.Stop() // it would keep the memory of the connection as long
 	}
 	for id, st := range c.streams {
 		delete(c.streams, id)
 		st.abandon()
 	}
 	c.blocked, c.out = nil, nil
-}
-
-// endAfter closes the connection in a while.
-func (c *conn) endAfter(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closed {
-		c.age = time.AfterFunc(d, c.end)
-	}
 }
 
 // goAway asks the client to end the connection: in two steps, so that nothing is refused
@@ -309,7 +313,7 @@ func (c *conn) warn() {
 	c.appendGoAway(maxStreamID, http2.ErrCodeNo)
 	c.appendPing(false, [8]byte([]byte(goAwayPing)))
 	const unheard = 5 * time.Second
-	time.AfterFunc(unheard, c.leave)
+	c.after(unheard, c.leave)
 }
 
 const maxStreamID = 1<<31 - 1
@@ -341,7 +345,7 @@ func (c *conn) closeIfDone() {
 	}
 	c.leaving = done
 	c.write()
-	time.AfterFunc(patience, c.end)
+	c.after(patience, c.end)
 }
 
 // patience is how long a client has to read the last that is said to it, and to close.

@@ -93,7 +93,7 @@ func (c *conn) request(id uint32, h *head, ends bool) (reads bool, err error) {
 	case h.path != c.server.cfg.Method:
 		c.refuse(st, refused(unimplemented, "unknown method"), !ends)
 	case h.encoding != "" && h.encoding != "identity":
-		c.refuse(st, refused(unimplemented, "no compression is known"), !ends)
+		c.deny(st, refused(unimplemented, "no compression is known"), !ends)
 	case ends:
 		return c.whole(st, nil)
 	}
@@ -110,6 +110,8 @@ func (c *conn) trailer(id uint32, h *head, ends bool) (reads bool, err error) {
 		return true, http2.StreamError{StreamID: id, Code: http2.ErrCodeStreamClosed}
 	case !ends, h.err != nil, len(h.pseudo) > 0:
 		return true, http2.StreamError{StreamID: id, Code: http2.ErrCodeProtocol}
+	case st.early:
+		return true, nil
 	}
 	return c.whole(st, st.body)
 }
@@ -154,8 +156,11 @@ func (c *conn) data(f *http2.DataFrame) (reads bool, err error) {
 	if st == nil { // it was answered, or refused, before it was whole
 		return true, nil
 	}
-	if st.heard {
+	switch {
+	case st.heard:
 		return true, http2.StreamError{StreamID: st.id, Code: http2.ErrCodeStreamClosed}
+	case st.early:
+		return true, nil
 	}
 	if st.received += size; st.received > c.server.cfg.StreamWindow {
 		return true, http2.StreamError{StreamID: st.id, Code: http2.ErrCodeFlowControl}
@@ -171,7 +176,7 @@ func (c *conn) data(f *http2.DataFrame) (reads bool, err error) {
 	}
 	// By what it says, too: the rest of it may have no room to come.
 	if most := c.server.cfg.MaxMessage; len(body) > most+prefixBytes || len(body) >= prefixBytes && sizeOf(body) > int64(most) {
-		c.refuse(st, refused(resourceExhausted, "the message is too large"), !f.StreamEnded())
+		c.deny(st, refused(resourceExhausted, "the message is too large"), !f.StreamEnded())
 		return true, nil
 	}
 	if !f.StreamEnded() {
@@ -190,15 +195,15 @@ const prefixBytes = 5
 func (c *conn) whole(st *stream, body []byte) (reads bool, err error) {
 	st.heard = true
 	if len(body) < prefixBytes {
-		c.refuse(st, refused(internal, "the message is cut off"), false)
+		c.deny(st, refused(internal, "the message is cut off"), false)
 		return true, nil
 	}
 	switch {
 	case body[0] != 0: // its compression was not said to be another, or it was refused
-		c.refuse(st, refused(internal, "the message is compressed by nothing"), false)
+		c.deny(st, refused(internal, "the message is compressed by nothing"), false)
 		return true, nil
 	case sizeOf(body) != int64(len(body)-prefixBytes):
-		c.refuse(st, refused(internal, "the message has another length than it says"), false)
+		c.deny(st, refused(internal, "the message has another length than it says"), false)
 		return true, nil
 	}
 	return c.answer(st, string(body[prefixBytes:])), nil

@@ -19,9 +19,9 @@ import (
 // bare is a codec of messages that are bytes already.
 type bare struct{}
 
-func (bare) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil } //nolint:revive // it is one
+func (bare) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil }
 func (bare) Unmarshal(data []byte, v any) error {
-	*v.(*[]byte) = slices.Clone(data) //nolint:revive // it is one
+	*v.(*[]byte) = slices.Clone(data)
 	return nil
 }
 func (bare) Name() string { return "proto" }

@@ -12,13 +12,16 @@ import (
 	"go.uber.org/zap"
 )
 
-// Config is what a server answers, and its bounds. All but TLS and Log must be set.
+// Config is what a server answers, and its bounds. All but TLS, Log and Unreadable must be set.
 type Config struct {
 	// Method is the path that is answered: "/package.Service/Method".
 	Method string
 	// Answer appends the response message to dst. An empty response is an internal error.
 	// message is only its own. A panic ends the process.
 	Answer func(ctx context.Context, dst []byte, message string) []byte
+	// Unreadable is the response to a request whose message is too large or none, in place of
+	// an error of gRPC's. why has no part of it. nil: there is none.
+	Unreadable func(why string) []byte
 	// Others says which paths are for the server behind [Server.Others], though the
 	// connection began with Method: they are refused unprocessed, and tried again by their
 	// caller on another connection.

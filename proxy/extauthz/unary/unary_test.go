@@ -409,3 +409,44 @@ func TestSilence(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// TestUnreadable: with an answer for it, a message that cannot be read is answered, and not
+// an error; of what comes late nothing is made.
+func TestUnreadable(t *testing.T) {
+	cfg := config()
+	cfg.Unreadable = func(why string) []byte { return []byte("no: " + why) }
+	_, addr := serve(t, cfg)
+	p := dial(t, addr)
+	for i, c := range []struct {
+		fields []string
+		body   []byte
+		why    string
+	}{
+		{fields(), framed(strings.Repeat("x", 33<<10))[:100], "the message is too large"},
+		{fields("grpc-encoding", "gzip"), framed("x"), "no compression is known"},
+		{fields(), framed("xyz")[:6], "the message has another length than it says"},
+		{fields(), nil, "the message is cut off"},
+		{fields(), append([]byte{1}, framed("x")[1:]...), "the message is compressed by nothing"},
+	} {
+		id := uint32(2*i + 1)
+		p.headers(id, false, c.fields...)
+		p.must(p.WriteData(id, false, c.body))
+		p.must(p.WriteData(id, true, nil))
+		got := p.until(done(id)).answers[id]
+		if want := (answer{Status: "200", GRPC: "0", Message: string(framed("no: " + c.why))}); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+	// Its answer waits for a window, while more of it comes, in any form.
+	slow := dial(t, addr, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	slow.headers(1, false, fields()...)
+	for range 3 {
+		slow.must(slow.WriteData(1, false, framed(strings.Repeat("x", 33<<10))[:10<<10]))
+	}
+	slow.headers(1, true, "x-trailer", "t")
+	slow.must(slow.WriteWindowUpdate(1, 1<<20))
+	want := answer{Status: "200", GRPC: "0", Message: string(framed("no: the message is too large"))}
+	if got := slow.until(done(1)).answers[1]; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}

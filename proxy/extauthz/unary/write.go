@@ -52,6 +52,19 @@ func (c *conn) respond(st *stream, answer []byte) {
 	c.blocked = append(c.blocked, st)
 }
 
+// deny answers a request whose message cannot be read. early says that it is not whole.
+func (c *conn) deny(st *stream, r refusal, early bool) {
+	if c.server.cfg.Unreadable == nil {
+		c.refuse(st, r, early)
+		return
+	}
+	st.body, st.early = nil, early
+	answer := c.server.cfg.Unreadable(r.why)
+	st.end()
+	c.respond(st, answer)
+	c.endIfDone()
+}
+
 // refuse ends a stream without an answer. early says that the request is not whole.
 func (c *conn) refuse(st *stream, r refusal, early bool) {
 	c.mu.Lock()
@@ -126,6 +139,9 @@ func (c *conn) send(st *stream) (all bool) {
 		}
 	}
 	c.appendTrailers(st.id)
+	if st.early {
+		c.appendReset(st.id, http2.ErrCodeNo)
+	}
 	delete(c.streams, st.id)
 	return true
 }
