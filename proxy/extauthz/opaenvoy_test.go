@@ -15,7 +15,6 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
-	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -193,12 +192,12 @@ func TestOPAEnvoyPathsThatAreNotThere(t *testing.T) {
 }
 
 // TestOPAEnvoyMessagesAreBounded: of a check that is larger than grpc-max-recv-msg-size
-// nothing is read. The client is told RESOURCE_EXHAUSTED, which is an error, and no
-// decision: what Envoy makes of it is its failure_mode_allow's to say, as of the plugin's.
+// nothing is read, and it is denied: of the plugin's error, RESOURCE_EXHAUSTED, Envoy makes
+// what its failure_mode_allow says.
 func TestOPAEnvoyMessagesAreBounded(t *testing.T) {
 	const limit = 4096
 	client := opaServerAt(t, "envoy/authz/allow", "package envoy.authz\n\nallow := true", proxy.Config{}, Config{MaxMessage: limit})
-	for size, want := range map[int]codes.Code{limit - 1: codes.OK, limit: codes.OK, limit + 1: codes.ResourceExhausted, 1 << 20: codes.ResourceExhausted} {
+	for size, want := range map[int]codes.Code{limit - 1: codes.OK, limit: codes.OK, limit + 1: codes.PermissionDenied, 1 << 20: codes.PermissionDenied} {
 		req := checkRequest("/", nil)
 		http := req.Attributes.Request.Http
 		for http.Body = strings.Repeat("x", size); proto.Size(req) > size; {
@@ -208,7 +207,7 @@ func TestOPAEnvoyMessagesAreBounded(t *testing.T) {
 			t.Fatalf("made a message of %d bytes, want %d", got, size)
 		}
 		r, err := client.Check(t.Context(), req)
-		if got := grpcstatus.Code(err); got != want || err == nil && r.GetStatus().GetCode() != int32(codes.OK) {
+		if got := codes.Code(r.GetStatus().GetCode()); err != nil || got != want || (r.GetDeniedResponse() != nil) == (want == codes.OK) {
 			t.Errorf("%d bytes: got %v, %v, want %v", size, r, err, want)
 		}
 	}

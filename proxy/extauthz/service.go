@@ -60,16 +60,26 @@ func (s *Server) wire() *wire {
 	return newWire(s.shape, &s.cfg.Documents)
 }
 
+// unreadable is the response to a request that did not come whole, or is too large to be
+// looked at. An error of gRPC's would leave the choice to Envoy.
+func (s *Server) unreadable(why string) (answer []byte) {
+	defer s.answerPanic(nil, &answer)
+	return s.tell(context.Background(), nil, &proxy.Inbound{Protocol: proxy.ProtocolGRPC, Malformed: why})
+}
+
+// answerPanic makes a panic a denial, appended to dst. It is deferred.
+func (s *Server) answerPanic(dst []byte, answer *[]byte) {
+	if p := recover(); p != nil {
+		s.log.Error("panic", zap.String("method", authv3.Authorization_Check_FullMethodName),
+			zap.String("type", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
+		*answer = slices.Concat(dst, s.teller.encode(refusal()))
+	}
+}
+
 // answer appends the response to w's message to dst. It answers a panic, too: with a
 // denial.
 func (s *Server) answer(ctx context.Context, dst []byte, w *wire) (answer []byte) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.log.Error("panic", zap.String("method", authv3.Authorization_Check_FullMethodName),
-				zap.String("type", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
-			answer = slices.Concat(dst, s.teller.encode(refusal()))
-		}
-	}()
+	defer s.answerPanic(dst, &answer)
 	if w.read() {
 		answer = s.tell(ctx, dst, &w.in)
 		w.reset()

@@ -33,7 +33,7 @@ func (s *Server) transport(ended context.Context) transport {
 	services := g.GetServiceInfo()
 	cfg := unary.Config{
 		Method: authv3.Authorization_Check_FullMethodName,
-		Answer: s.AppendAnswer,
+		Answer: s.AppendAnswer, Unreadable: s.unreadable,
 		Others: func(path string) bool {
 			name, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 			_, ok := services[name]

@@ -82,8 +82,7 @@ func TestOPAEnvoyPlugin(t *testing.T) {
 }
 
 // TestOPAEnvoyPluginOnAnAbstractSocket: the address of a socket that is no file, and a
-// bound of messages: what is larger is no decision, and the Envoy that ships lets nothing
-// pass without one.
+// bound of messages: what is larger is denied, even by an Envoy that allows whatever fails.
 func TestOPAEnvoyPluginOnAnAbstractSocket(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux has abstract sockets")
@@ -93,10 +92,11 @@ func TestOPAEnvoyPluginOnAnAbstractSocket(t *testing.T) {
 	s := start(t, options{bundles: "testdata/opa", settings: settings, abstract: true, edit: func(c *envoy.Config) error {
 		filter := map[string]any{}
 		err := c.Get(authz, &filter)
+		filter["failure_mode_allow"] = true
 		filter["with_request_body"] = map[string]any{"max_request_bytes": shown, "allow_partial_message": true}
 		return errors.Join(err, c.Set(authz, filter))
 	}})
-	for size, status := range map[int]int{0: 200, limit / 2: 200, limit: 503, 2 * shown: 503} {
+	for size, status := range map[int]int{0: 200, limit / 2: 200, limit: 400, 2 * shown: 400} {
 		before := s.app.Served()
 		got, err := s.ask(t.Context(), http.MethodPost, "/public/x", strings.Repeat("x", size), http.Header{})
 		if err != nil {
