@@ -48,7 +48,9 @@ func (c *conn) headers(id uint32, part []byte, whole, ends bool) (reads bool, er
 			return true, nil
 		}
 		block = c.block
-		c.block, c.blockOf = c.block[:0], 0
+		if c.block, c.blockOf = c.block[:0], 0; cap(c.block) > mostKept {
+			c.block = nil
+		}
 	}
 	h, err := c.heads.read(block) // of refused streams, too: the table is everybody's
 	if err != nil {

@@ -21,7 +21,7 @@ const (
 	// an answer to a ping: it is taken for one that will ask for the method.
 	chooseTime = time.Second
 	// maxGreeting bounds what is kept of a connection until then.
-	maxGreeting = 2 * maxBlock
+	maxGreeting = 64 << 10
 
 	frameSize  = 16 << 10 // of what is sent and received: the least that HTTP/2 allows as a bound
 	streamZero = 0        // the connection

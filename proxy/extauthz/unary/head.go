@@ -9,10 +9,13 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// Bounds of a header block. What Envoy sends with a check is some hundred bytes.
+// Bounds of a header block. What Envoy sends with a check is some hundred bytes, but a part of
+// it may be its client's to choose (what a trace carries on, say), up to the 60 KiB that Envoy
+// takes in, or more if it is told to. Beyond maxHeader that check alone fails; beyond maxBlock
+// the connection does, with the checks of others.
 const (
-	maxBlock  = 32 << 10 // encoded
-	maxHeader = 16 << 10 // decoded, by HTTP/2's way of counting
+	maxBlock  = 1 << 20   // encoded
+	maxHeader = 256 << 10 // decoded, by HTTP/2's way of counting
 	tableSize = 4 << 10
 )
 
@@ -44,7 +47,6 @@ func newHeads() *heads {
 	h := &heads{}
 	h.head.pseudo = map[string]bool{}
 	h.decoder = hpack.NewDecoder(tableSize, h.field)
-	h.decoder.SetMaxStringLength(maxHeader)
 	return h
 }
 
@@ -53,6 +55,7 @@ func (h *heads) read(block []byte) (*head, error) {
 	pseudo := h.head.pseudo
 	clear(pseudo)
 	h.head = head{pseudo: pseudo}
+	h.decoder.SetEmitEnabled(true)
 	if _, err := h.decoder.Write(block); err != nil {
 		return nil, err
 	}
@@ -67,6 +70,7 @@ func (h *heads) field(f hpack.HeaderField) {
 	d := &h.head
 	if d.size += f.Size(); d.size > maxHeader {
 		d.err = errTooLarge
+		h.decoder.SetEmitEnabled(false) // the rest is for the table only
 		return
 	}
 	name, pseudo := strings.CutPrefix(f.Name, ":")

@@ -155,7 +155,15 @@ func (p *peer) encode(pairs ...string) []byte {
 
 func (p *peer) headers(id uint32, ends bool, pairs ...string) {
 	p.t.Helper()
-	p.must(p.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: p.encode(pairs...), EndHeaders: true, EndStream: ends}))
+	const most = 16 << 10 // of one frame
+	block := p.encode(pairs...)
+	first := min(len(block), most)
+	p.must(p.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block[:first], EndHeaders: first == len(block), EndStream: ends}))
+	for block = block[first:]; len(block) > 0; {
+		n := min(len(block), most)
+		p.must(p.WriteContinuation(id, n == len(block), block[:n]))
+		block = block[n:]
+	}
 }
 
 // framed is a message as gRPC sends it.

@@ -277,7 +277,9 @@ func TestRefused(t *testing.T) {
 		"te that is no trailer":    {append(without("te"), "te", "gzip"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
 		"no time":                  {fields("grpc-timeout", "soon"), framed("x"), answer{Status: "400", GRPC: "13"}},
 		"much time":                {fields("grpc-timeout", "99999999H"), framed("x"), said("x")},
-		"too many headers":         {fields("x-a", strings.Repeat("a", 9000), "x-b", strings.Repeat("b", 9000)), framed("x"), answer{Status: "200", GRPC: "8"}},
+		"too many headers":         {fields("x-a", strings.Repeat("a", 140<<10), "x-b", strings.Repeat("b", 140<<10)), framed("x"), answer{Status: "200", GRPC: "8"}},
+		"one that is too long":     {fields("x-a", strings.Repeat("a", 300<<10)), framed("x"), answer{Status: "200", GRPC: "8"}},
+		"as long as Envoy takes":   {fields("tracestate", strings.Repeat("a", 60<<10)), framed("x"), said("x")},
 	}
 	for name, c := range streams {
 		t.Run(name, func(t *testing.T) {
@@ -363,7 +365,7 @@ func TestConnectionErrors(t *testing.T) {
 		}, http2.ErrCodeEnhanceYourCalm},
 		"a block without end": {func(p *peer) {
 			p.raw("000001 01 00 00000001 88")
-			for range 10 {
+			for range 100 {
 				if p.WriteContinuation(1, false, make([]byte, 16<<10)) != nil {
 					break // it was closed meanwhile
 				}

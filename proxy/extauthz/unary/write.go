@@ -32,7 +32,7 @@ const (
 	// writeTime is how long a client may take to read. It is looked at by the way: a
 	// client that reads nothing at all is dropped after writeTime, or a half more.
 	writeTime = 20 * time.Second
-	// mostKept is how much room for what is written is kept.
+	// mostKept is how much room is kept for what is written, or comes in parts.
 	mostKept = 64 << 10
 )
 
