@@ -80,7 +80,7 @@ func prepare(ctx context.Context, root, dir string, t target) (program, error) {
 // compile builds the tests of a package on a rewritten target.
 func (p program) compile(ctx context.Context, pkg, dir string) (suite, error) {
 	binary := filepath.Join(dir, strings.Trim(strings.NewReplacer("/", "-", ".", "").Replace(pkg), "-")+".test")
-	cmd := exec.CommandContext(ctx, "nice", "go", "test", "-c", "-overlay", p.overlay, "-o", binary, pkg)
+	cmd := exec.CommandContext(ctx, "nice", "go", "test", "-c", "-vet=off", "-overlay", p.overlay, "-o", binary, pkg)
 	cmd.Dir = p.root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return suite{}, fmt.Errorf("compile the tests of %s on %s: %w\n%s", pkg, p.target.pkg, err, out)
