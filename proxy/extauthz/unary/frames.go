@@ -67,7 +67,7 @@ func (c *conn) request(id uint32, h *head, ends bool) (reads bool, err error) {
 	if id%2 == 0 {
 		return true, http2.ConnectionError(http2.ErrCodeProtocol)
 	}
-	st := &stream{conn: c, id: id}
+	st := &stream{conn: c, id: id, heard: ends}
 	st.stream = st
 	if h.timeout > 0 {
 		st.deadline = time.Now().Add(h.timeout)
@@ -79,6 +79,8 @@ func (c *conn) request(id uint32, h *head, ends bool) (reads bool, err error) {
 		return true, nil
 	}
 	switch {
+	case h.err == errTooLarge && h.path == c.server.cfg.Method: //nolint:errorlint // it is that one
+		c.deny(st, refused(resourceExhausted, "headers are too large"), !ends)
 	case h.err == errTooLarge: //nolint:errorlint // it is that one
 		c.refuse(st, refused(resourceExhausted, "headers are too large"), !ends)
 	case !h.complete():
@@ -115,6 +117,7 @@ func (c *conn) trailer(id uint32, h *head, ends bool) (reads bool, err error) {
 	case st.early:
 		return true, nil
 	}
+	st.heard = true
 	return c.whole(st, st.body)
 }
 
@@ -164,6 +167,7 @@ func (c *conn) data(f *http2.DataFrame) (reads bool, err error) {
 	case st.early:
 		return true, nil
 	}
+	st.heard = f.StreamEnded()
 	if st.received += size; st.received > c.server.cfg.StreamWindow {
 		return true, http2.StreamError{StreamID: st.id, Code: http2.ErrCodeFlowControl}
 	}
@@ -195,7 +199,6 @@ const prefixBytes = 5
 
 // whole answers a request that is whole.
 func (c *conn) whole(st *stream, body []byte) (reads bool, err error) {
-	st.heard = true
 	if len(body) < prefixBytes {
 		c.deny(st, refused(internal, "the message is cut off"), false)
 		return true, nil

@@ -19,8 +19,9 @@ type Config struct {
 	// Answer appends the response message to dst. An empty response is an internal error.
 	// message is only its own. A panic ends the process.
 	Answer func(ctx context.Context, dst []byte, message string) []byte
-	// Unreadable is the response to a request whose message is too large or none, in place of
-	// an error of gRPC's. why has no part of it. nil: there is none.
+	// Unreadable is the response to a request whose message is too large or none, or whose
+	// headers are too large, in place of an error of gRPC's. why has no part of it. An empty
+	// response is an internal error. nil: there is none.
 	Unreadable func(why string) []byte
 	// Others says which paths are for the server behind [Server.Others], though the
 	// connection began with Method: they are refused unprocessed, and tried again by their

@@ -439,6 +439,10 @@ func TestUnreadable(t *testing.T) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}
+	p.headers(11, true, fields("x-a", strings.Repeat("a", 300<<10))...)
+	if got, want := p.until(done(11)).answers[11], (answer{Status: "200", GRPC: "0", Message: string(framed("no: headers are too large"))}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
 	// Its answer waits for a window, while more of it comes, in any form.
 	slow := dial(t, addr, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 	slow.headers(1, false, fields()...)
@@ -449,6 +453,48 @@ func TestUnreadable(t *testing.T) {
 	slow.must(slow.WriteWindowUpdate(1, 1<<20))
 	want := answer{Status: "200", GRPC: "0", Message: string(framed("no: the message is too large"))}
 	if got := slow.until(done(1)).answers[1]; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// TestUnreadableIsFinal: what was denied unread is not asked again by what comes after its
+// end, though the denial waits for a window.
+func TestUnreadableIsFinal(t *testing.T) {
+	for name, send := range map[string]func(*peer){
+		"compressed, without a message": func(p *peer) { p.headers(1, true, fields("grpc-encoding", "gzip")...) },
+		"too large": func(p *peer) {
+			p.headers(1, false, fields()...)
+			p.must(p.WriteData(1, true, framed(strings.Repeat("x", 33<<10))[:100]))
+		},
+		"cut off, by a trailer": func(p *peer) {
+			p.headers(1, false, fields()...)
+			p.headers(1, true, "x-trailer", "t")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config()
+			cfg.Unreadable = func(string) []byte { return []byte("no") }
+			_, addr := serve(t, cfg)
+			p := dial(t, addr, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+			send(p)
+			p.must(p.WriteData(1, true, framed("x")))
+			h := p.until(func(h *heard, _ http2.Frame) bool { return h.answers[1].Reset != 0 })
+			if got := h.answers[1]; got.Reset != http2.ErrCodeStreamClosed || got.Message != "" {
+				t.Errorf("got %+v, want %v", got, http2.ErrCodeStreamClosed)
+			}
+		})
+	}
+}
+
+// TestUnreadableSaysSomething: no answer is an error, and not an empty message, which may
+// mean that all is well.
+func TestUnreadableSaysSomething(t *testing.T) {
+	cfg := config()
+	cfg.Unreadable = func(string) []byte { return nil }
+	_, addr := serve(t, cfg)
+	p := dial(t, addr)
+	p.headers(1, true, fields()...)
+	if got, want := p.until(done(1)).answers[1], (answer{Status: "200", GRPC: "13"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

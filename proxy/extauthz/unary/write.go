@@ -61,6 +61,10 @@ func (c *conn) deny(st *stream, r refusal, early bool) {
 	st.body, st.early = nil, early
 	answer := c.server.cfg.Unreadable(r.why)
 	st.end()
+	if len(answer) == 0 { // to many messages, nothing is a good answer
+		c.refuse(st, refused(internal, "no answer"), early)
+		return
+	}
 	c.respond(st, answer)
 	c.endIfDone()
 }
