@@ -94,12 +94,16 @@ func (t *trials) run(ctx context.Context, snapshot *policy.Snapshot, src policy.
 	for i := range found {
 		found[i].Code, found[i].Hint = codeTest, trialHint
 	}
+	results := make(map[string]trialResult, len(fresh))
 	for _, b := range fresh {
 		var own policy.Problems
 		own, found = owned(found, b)
-		t.done[b.key()] = trialResult{rego: rego, problems: own}
+		results[b.key()] = trialResult{rego: rego, problems: own}
 	}
-	// What is left is nobody's of the fresh ones: it is wrong all the same.
+	if len(found) > 0 { // nobody's of the fresh ones, and wrong all the same: it is looked at again
+		return found, nil
+	}
+	maps.Copy(t.done, results)
 	for _, b := range set {
 		found = append(found, t.done[b.key()].problems...)
 	}

@@ -3,10 +3,12 @@ package loader_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -158,6 +160,22 @@ func TestTrialsThatCannotBeRun(t *testing.T) {
 	if !errors.Is(err, v.err) {
 		t.Errorf("got %v, want %v", err, v.err)
 	}
+}
+
+// TestProblemsOfNobodysAreNotForgotten: what is wrong in no bundle's file refuses the set
+// again when it is built again.
+func TestProblemsOfNobodysAreNotForgotten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tested(t).write(t, dir)
+	var tried atomic.Int64
+	r := run(t, loader.Config{Dir: dir, RunTests: true, Verify: func(context.Context, loader.Trial) (policy.Problems, error) {
+		return policy.Problems{{Message: fmt.Sprint("nobody's, ", tried.Add(1))}}, nil
+	}})
+	r.event(t, "a refusal", refused)
+	files{"members/rbac/members/acme/data.json": `{}`}.renew(t, dir)
+	r.event(t, "another refusal", func(e loader.Event) bool { return refused(e) && e.Problems[0].Message == "nobody's, 2" })
+	r.stays(t, 0)
 }
 
 // TestCaseFilesMakeNoBundle: a folder of bundles is one with case files at its top, too.

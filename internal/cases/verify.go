@@ -55,7 +55,8 @@ func (v *verifier) verify(ctx context.Context, t loader.Trial) (policy.Problems,
 			return nil, err
 		}
 	}
-	return found, v.cases(ctx, t, func(p policy.Problem) { found = append(found, p) }, add)
+	err := v.cases(ctx, t, func(p policy.Problem) { found = append(found, p) }, add)
+	return found, err
 }
 
 // matching is a regular expression of the names of the chosen tests; "" when there are
