@@ -190,7 +190,7 @@ func pageScript(name, page string) (script string, ran int, notRun []string) {
 freeport ENVOY
 freeport ADMIN
 exec sh -c 'ln -s "$(command -v rolegate)" rolegate'
-exec sh -c 'exec ./rolegate dev --listen $PROXY --grpc-addr $ENVOY --admin-addr $ADMIN >demo.out 2>&1' &demo&
+exec sh -c 'exec ./rolegate dev --listen $PROXY --grpc-addr $ENVOY --admin-addr $ADMIN >demo.out' &demo&
 eventually grep -q /healthz demo.out
 `
 	return before + steps.String() + "kill -INT demo\nwait demo\n" + files.String(), ran, notRun

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rolegate/rolegate/bundles/demo"
+	"github.com/rolegate/rolegate/internal/lab/sidecar"
 )
 
 func TestMain(m *testing.M) {
@@ -73,12 +74,12 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// freePort puts a loopback address that was free a moment ago into a variable.
+// freePort puts a loopback address that was free a moment ago into a variable. It is none
+// of those that outgoing connections get: one of them would take it before it is used.
 func freePort(ts *testscript.TestScript, _ bool, args []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := sidecar.FreePort(context.Background())
 	ts.Check(err)
-	ts.Setenv(args[0], l.Addr().String())
-	ts.Check(l.Close())
+	ts.Setenv(args[0], address)
 }
 
 // patienceOfTests bounds what a test waits for; it is long because machines are slow.

@@ -4,6 +4,7 @@ package sidecar
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/rolegate/rolegate/internal/lab/envoy"
@@ -131,20 +133,28 @@ const (
 	lastPort  = 31_999
 )
 
-// FreePort finds a loopback address that nobody listens on. A program that is started
-// again on the same address has no better way than to be told one.
+// given are the ports that this process was told: one that nobody listens on yet is not
+// told a second time.
+var given sync.Map //nolint:gochecknoglobals // a port is the process's; int → struct{}
+
+// FreePort finds a loopback address that nobody listens on, another one each time. A
+// program that is started again on the same address has no better way than to be told one.
 func FreePort(ctx context.Context) (string, error) {
 	const tries = 100
-	var last error
+	last := errors.New("every port looked at was told before")
 	for range tries {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort+1))) //nolint:gosec // any port will do
+		port := firstPort + rand.IntN(lastPort-firstPort+1) //nolint:gosec // any port will do
+		if _, twice := given.LoadOrStore(port, struct{}{}); twice {
+			continue
+		}
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if err == nil {
 			return address, l.Close()
 		}
 		last = err
 	}
-	return "", fmt.Errorf("find a free port: %w", last)
+	return "", fmt.Errorf("find a free port, %d times: %w", tries, last)
 }
 
 // Prebuilt answers the binary that the environment names (ROLEGATE_BINARY), "" when
