@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // deadline is for what must happen; the machine may be slow.
-const deadline = 20 * time.Second
+const deadline = 10 * time.Second
 
 const method = "/test.Echo/Say"
 
