@@ -79,19 +79,29 @@ func TestHardening(t *testing.T) {
 		authz + "enforce_response_header_limits":                             true,
 		authz + "decoder_header_mutation_rules/disallow_is_error/value":      true,
 		gate + "common_lb_config/healthy_panic_threshold/value":              0,
+		authz + "max_denied_response_body_bytes":                             16384,
 		gate + "health_checks/0/unhealthy_threshold":                         1,
+		gate + "health_checks/0/interval":                                    "0.5s",
 		hcm + "http_filters/1/name":                                          "envoy.filters.http.router",
 		hcm + "access_log/0/typed_config/log_format/json_format/path":        "%PATH(NQ)%",
 		gate + "circuit_breakers/thresholds/0/max_retries":                   1024,
+		gate + "circuit_breakers/thresholds/0/max_requests":                  1024,
+		gate + "circuit_breakers/thresholds/0/max_pending_requests":          1024,
 	}
 	const decision = hcm + "access_log/0/typed_config/log_format/json_format/decision_id"
+	const keepalive = gate + "typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions/explicit_http_config/http2_protocol_options/connection_keepalive"
 	grpc := map[string]any{
 		authz + "grpc_service/retry_policy/retry_on": "connect-failure,refused-stream,reset,unavailable",
+		authz + "grpc_service/timeout":               "0.5s",
 		authz + "encode_raw_headers":                 true,
-		decision:                                     "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)%",
+		gate + "health_checks/0/grpc_health_check":   map[string]any{},
+		keepalive: map[string]any{"interval": "10s", "timeout": "2s"},
+		decision:  "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)%",
 	}
 	http := map[string]any{
 		authz + "http_service/retry_policy/retry_on":                                                                                                "connect-failure,refused-stream,reset",
+		authz + "http_service/server_uri/timeout":                                                                                                   "0.5s",
+		gate + "health_checks/0/http_health_check/path":                                                                                             "/readyz",
 		authz + "http_service/path_prefix":                                                                                                          "/ext_authz",
 		authz + "allowed_headers/patterns/0/safe_regex/regex":                                                                                       ".*", // impostors' headers too
 		authz + "http_service/authorization_response/allowed_upstream_headers/patterns/0/exact":                                                     "x-rolegate-subject",
@@ -101,12 +111,21 @@ func TestHardening(t *testing.T) {
 		decision: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:x-rolegate-decision-id)%",
 	}
 	for _, file := range configurations(t) {
-		c, want := shipped(t, file), maps.Clone(always)
+		c, want, service := shipped(t, file), maps.Clone(always), "grpc_service"
 		if file == "envoy-http.yaml" {
+			service = "http_service"
 			maps.Copy(want, http)
 		} else {
 			maps.Copy(want, grpc)
 		}
+		retry := authz + service + "/retry_policy/"
+		maps.Copy(want, map[string]any{
+			retry + "num_retries":                       8,
+			retry + "retry_back_off/base_interval":      "0.01s",
+			retry + "retry_back_off/max_interval":       "0.25s",
+			retry + "retry_host_predicate/0/name":       "envoy.retry_host_predicates.previous_hosts",
+			retry + "host_selection_retry_max_attempts": 5,
+		})
 		for path, value := range want {
 			var got any
 			if err := c.Get(path, &got); err != nil {

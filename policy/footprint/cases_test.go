@@ -225,6 +225,9 @@ type precision struct {
 	weaker, noticed, parents, said   atomic.Int64
 }
 
+// fewestPolicies is how many there are at least: of fewer, no part says much.
+const fewestPolicies = 150
+
 // TestWeakerFootprintsAreNoticed compares each policy again with less than its
 // footprint, which must be noticed: it shows that the comparison can fail, and that the
 // footprint has nothing to spare but what the file says.
@@ -241,6 +244,9 @@ func TestWeakerFootprintsAreNoticed(t *testing.T) {
 	})
 	t.Logf("of %d policies %d footprints are exact, %d but for parents' bits; of %d weaker footprints %d were noticed; of the others %d lack a parent's bit, %d what a file says is not needed",
 		sum.policies.Load(), sum.exact.Load(), sum.exactButParents.Load(), sum.weaker.Load(), sum.noticed.Load(), sum.parents.Load(), sum.said.Load())
+	if n := sum.policies.Load(); n < fewestPolicies {
+		t.Errorf("%d policies, want at least %d", n, fewestPolicies)
+	}
 	if exact := sum.exactButParents.Load(); exact*10 < sum.policies.Load()*9 {
 		t.Errorf("%d of %d footprints are exact, want nine of ten", exact, sum.policies.Load())
 	}

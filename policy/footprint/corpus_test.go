@@ -73,6 +73,9 @@ func TestLanguageCasesDecideByTheirKeysAlone(t *testing.T) {
 	if compiled < 2000 || reads < 200 {
 		t.Errorf("%d cases were compiled and %d read the input: the corpus was not found", compiled, reads)
 	}
+	if live < 200 || pairs < 10_000 {
+		t.Errorf("%d cases answer in several ways, %d pairs have one key: too few to say something", live, pairs)
+	}
 }
 
 // seed is the input of a case. A seed has many neighbors.
