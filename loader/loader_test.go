@@ -49,15 +49,15 @@ func TestColdStartWaitsForAll(t *testing.T) {
 	if got := e.Problems.Error(); got != "empty_bundle: there is no bundle in "+dir {
 		t.Errorf("got %s", got)
 	}
-	flat("one", `{}`).below("one").write(t, dir)
-	flat("two", `{"a": `).below("two").write(t, dir)
+	flat("two", `{"a": `).below("two").arrive(t, dir) // first, for one that is good would not wait for it
+	flat("one", `{}`).below("one").arrive(t, dir)
 	r.event(t, "word of the fault", func(e loader.Event) bool {
 		return strings.Contains(e.Problems.Error(), "two/two/data.json:1:7: bad_json")
 	})
-	if s := r.Status(); s.Ready || s.Generation != 0 || !s.Degraded || len(s.Bundles) != 2 {
-		t.Errorf("the status is %+v, want not ready", s)
-	}
-	flat("two", `{"a": 1}`).below("two").write(t, dir)
+	r.until(t, "both there, and not ready", func(s loader.Status) bool {
+		return !s.Ready && s.Generation == 0 && s.Degraded && len(s.Bundles) == 2
+	})
+	flat("two", `{"a": 1}`).below("two").renew(t, dir)
 	e = r.event(t, "a first set", installed)
 	if diff := cmp.Diff([]string{"one is new", "two is new"}, e.Changed); diff != "" || e.Generation != 1 {
 		t.Errorf("got %+v", e)
@@ -111,12 +111,12 @@ func TestWhatVanishesStays(t *testing.T) {
 	replace(t, filepath.Join(dir, "three.tar.gz"), flat("three", `{"x": 1}`).pack(t))
 	r := run(t, loader.Config{Dir: dir})
 	r.event(t, "a first set", installed)
-	must(t, os.RemoveAll(filepath.Join(dir, "one")))
-	must(t, os.Remove(filepath.Join(dir, "three.tar.gz")))
+	leave(t, filepath.Join(dir, "one"))
+	leave(t, filepath.Join(dir, "three.tar.gz"))
 	r.until(t, "two bundles gone", func(s loader.Status) bool {
 		return s.Degraded && s.Bundles[0].Gone && s.Bundles[1].Gone && !s.Bundles[2].Gone
 	})
-	flat("two", `{"x": 2}`).below("two").write(t, dir)
+	flat("two", `{"x": 2}`).below("two").renew(t, dir)
 	r.event(t, "a change beside them", installed)
 	r.until(t, "three bundles deciding", func(s loader.Status) bool {
 		return len(s.Bundles) == 3 && s.Bundles[0].Digest != "" && s.Bundles[1].Digest != ""
@@ -126,11 +126,13 @@ func TestWhatVanishesStays(t *testing.T) {
 			t.Errorf("a snapshot was installed without what vanished: %v", s.Data())
 		}
 	}
-	must(t, os.RemoveAll(dir))
+	leave(t, dir)
 	r.event(t, "word that everything is gone", refused)
 	r.stays(t, 2)
-	flat("one", `{"x": 3}`).below("one").write(t, dir)
-	flat("two", `{"x": 2}`).below("two").write(t, dir)
+	back := filepath.Join(t.TempDir(), "back")
+	flat("one", `{"x": 3}`).below("one").write(t, back)
+	flat("two", `{"x": 2}`).below("two").write(t, back)
+	must(t, os.Rename(back, dir))
 	r.event(t, "the one that is back, changed", installed)
 	r.stays(t, 3)
 	if n := r.logs.FilterMessageSnippet("gone from the disk").Len(); n < 2 || n > 4 {
@@ -159,10 +161,10 @@ func TestOnlyWhatIsWrongIsHeldBack(t *testing.T) {
 	}
 	r := run(t, loader.Config{Dir: dir})
 	r.event(t, "a first set", installed)
-	for _, name := range names {
-		flat(name, `{"x": 2}`).below(name).write(t, dir)
+	replace(t, filepath.Join(dir, "b", "b", "data.json"), []byte(`{"x": `)) // first: none of the good ones is b's
+	for _, name := range []string{"a", "c", "d", "e"} {
+		flat(name, `{"x": 2}`).below(name).renew(t, dir)
 	}
-	write(t, filepath.Join(dir, "b", "b", "data.json"), []byte(`{"x": `))
 	write(t, filepath.Join(dir, "d", ".manifest"), []byte(`{"roots": ["d", "a/x"]}`))
 	write(t, filepath.Join(dir, "e", "e", "rule.rego"), []byte("package e\n\nx if true\n"))
 	r.until(t, "a and c new, b, d and e old", func(s loader.Status) bool {
@@ -218,7 +220,7 @@ func TestSaysEverythingOnce(t *testing.T) {
 	flat("two", `{"x": 1}`).below("two").write(t, dir)
 	r := run(t, loader.Config{Dir: dir, Resync: 10 * time.Millisecond, Settle: 10 * time.Millisecond})
 	r.event(t, "a first set", installed)
-	write(t, filepath.Join(dir, "two", "two", "data.json"), []byte(`{"x": `))
+	replace(t, filepath.Join(dir, "two", "two", "data.json"), []byte(`{"x": `))
 	r.event(t, "a refusal", refused)
 	for range 5 {
 		flat("one", `{"x": 1}`).below("one").renew(t, dir)
@@ -398,10 +400,10 @@ func TestMetrics(t *testing.T) {
 	flat("one", `{"x": 1}`).below("one").write(t, dir)
 	r := run(t, loader.Config{Dir: dir, Metrics: metrics})
 	r.event(t, "a first set", installed)
-	flat("one", `{"x": `).below("one").write(t, dir)
+	flat("one", `{"x": `).below("one").renew(t, dir)
 	r.event(t, "a refusal", refused)
-	flat("one", `{"x": 2}`).below("one").write(t, dir)
-	flat("one", `{"x": 2}`).below("two").write(t, dir)
+	flat("one", `{"x": 2}`).below("one").renew(t, dir)
+	flat("one", `{"x": 2}`).below("two").arrive(t, dir)
 	r.event(t, "a conflict", func(e loader.Event) bool { return refused(e) && strings.Contains(e.Problems.Error(), "overlap") })
 	r.until(t, "generation 2", func(s loader.Status) bool { return s.Generation == 2 && s.Degraded })
 	got := map[string]float64{}

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 // deadline is for what must happen; the machine may be slow.
-const deadline = 20 * time.Second
+const deadline = time.Minute
 
 // files are the parts of a txtar by name.
 type files map[string]string
@@ -79,6 +79,24 @@ func (fs files) write(t *testing.T, dir string) {
 	for name, inside := range archives {
 		replace(t, filepath.Join(dir, name+".tar.gz"), inside.pack(t))
 	}
+}
+
+// arrive puts bundles below dir, each as a whole: none of them is ever seen half there.
+func (fs files) arrive(t *testing.T, dir string) {
+	t.Helper()
+	outside := t.TempDir()
+	fs.write(t, outside)
+	entries, err := os.ReadDir(outside)
+	must(t, err)
+	for _, e := range entries {
+		must(t, os.Rename(filepath.Join(outside, e.Name()), filepath.Join(dir, e.Name())))
+	}
+}
+
+// leave takes a file or a folder away, as a whole.
+func leave(t *testing.T, path string) {
+	t.Helper()
+	must(t, os.Rename(path, filepath.Join(t.TempDir(), "gone")))
 }
 
 // renew replaces files that are there: none of them is ever seen half written.

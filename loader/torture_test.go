@@ -15,6 +15,10 @@ import (
 // updates is how many versions one torture writes: each way of writing several times.
 const updates = 2 * 15
 
+// quiet is the default of Config.Settle: a folder whose writer pauses longer, on a busy
+// machine, is taken for one that is there.
+const quiet = 50 * time.Millisecond
+
 // A world of four bundles, each written in other ways. Every version of a bundle
 // has its number in two files, far apart.
 type world struct {
@@ -176,7 +180,7 @@ func TestTorture(t *testing.T) {
 			w := newWorld(t)
 			c.cfg.Dir = w.dir
 			r := runWith(t, c.cfg, c.change)
-			r.decides(t, "packed", 0)
+			r.decides(t, "packed", 0, "")
 			if got, want := r.Status().Watching, c.cfg.Resync == time.Hour; got != want {
 				t.Errorf("watching is %v, want %v", got, want)
 			}
@@ -185,9 +189,14 @@ func TestTorture(t *testing.T) {
 			for i := range updates {
 				how := all[i%len(all)]
 				w.version++
-				how.write(t, w)
 				began := time.Now()
-				if !r.decides(t, how.bundle, w.version) {
+				how.write(t, w)
+				excused := ""
+				if how.bundle == "plain" && time.Since(began) > quiet { // nobody can tell that it is half there
+					excused = how.bundle
+				}
+				began = time.Now()
+				if !r.decides(t, how.bundle, w.version, excused) {
 					t.Fatalf("version %d never decided: %s; the status is %+v", w.version, how.name, r.Status())
 				}
 				slowest[how.name] = max(slowest[how.name], time.Since(began))
@@ -201,14 +210,14 @@ func TestTorture(t *testing.T) {
 }
 
 // decides waits until a version of a bundle decides, holding every snapshot on the
-// way against tearing.
-func (r *running) decides(t *testing.T, bundle string, version int) bool {
+// way against tearing, but for a bundle that is excused.
+func (r *running) decides(t *testing.T, bundle string, version int, excused string) bool {
 	t.Helper()
 	timeout := time.After(deadline)
 	for {
 		select {
 		case s := <-r.installed:
-			if got := whole(t, s)[bundle]; got == fmt.Sprint(version) {
+			if got := whole(t, s, excused)[bundle]; got == fmt.Sprint(version) {
 				return true
 			}
 		case <-timeout:
@@ -217,23 +226,32 @@ func (r *running) decides(t *testing.T, bundle string, version int) bool {
 	}
 }
 
-// whole answers the version of each bundle in a snapshot, whose files must agree.
-func whole(t *testing.T, s *policy.Snapshot) map[string]string {
+// whole answers the version of each bundle in a snapshot, whose files must agree unless it
+// is excused: then it has none where they do not.
+func whole(t *testing.T, s *policy.Snapshot, excused string) map[string]string {
 	t.Helper()
 	versions := map[string]string{}
+	if excused != "" {
+		versions[excused] = "none"
+	}
 	marks, _ := s.Data()["mark"].(map[string]any)
 	for name, mark := range marks {
 		parts, _ := mark.(map[string]any)
 		a, _ := parts["a"].(map[string]any)
 		z, _ := parts["z"].(map[string]any)
-		versions[name] = fmt.Sprint(a["version"])
-		for file, bundle := range s.Revisions() {
-			if strings.TrimSuffix(file, ".tar.gz") == name && bundle != versions[name] {
-				t.Errorf("torn: %s has the manifest of %s and the data of %s", name, bundle, versions[name])
+		version, other := fmt.Sprint(a["version"]), fmt.Sprint(z["version"])
+		manifest := version
+		for file, revision := range s.Revisions() {
+			if strings.TrimSuffix(file, ".tar.gz") == name {
+				manifest = revision
 			}
 		}
-		if versions[name] != fmt.Sprint(z["version"]) {
-			t.Errorf("torn: %s has %v and %v", name, a["version"], z["version"])
+		switch {
+		case version == other && version == manifest:
+			versions[name] = version
+		case name != excused:
+			versions[name] = version
+			t.Errorf("torn: %s has %s and %s, and the manifest of %s", name, version, other, manifest)
 		}
 	}
 	if len(versions) != 4 {

@@ -92,13 +92,13 @@ func TestTrials(t *testing.T) {
 	}
 	looked("all is new", test, cases)
 
-	files{"members/rbac/members/acme/data.json": `{"ann": {"grants": {}}}`}.write(t, dir)
+	files{"members/rbac/members/acme/data.json": `{"ann": {"grants": {}}}`}.renew(t, dir)
 	r.event(t, "a change of data", installed)
 	if got := v.looks(); len(got) > 0 {
 		t.Errorf("data of a bundle without tests: looked at %q, want nothing", got)
 	}
 
-	files{"routes/cases/documents.json": "[]\nwrong\n"}.write(t, dir)
+	files{"routes/cases/documents.json": "[]\nwrong\n"}.renew(t, dir)
 	e := r.event(t, "a refusal", refused)
 	want := cases + ":2:1: failed_test: wrong" + hint
 	if got := e.Problems.Error(); got != want || e.Generation != 2 {
@@ -107,18 +107,18 @@ func TestTrials(t *testing.T) {
 	looked("a bundle's cases", cases)
 
 	// What is wrong there keeps nothing else from being revoked.
-	files{"members/rbac/members/acme/data.json": `{}`}.write(t, dir)
+	files{"members/rbac/members/acme/data.json": `{}`}.renew(t, dir)
 	if e := r.event(t, "a change beside it", installed); e.Generation != 3 {
 		t.Errorf("got %+v, want generation 3", e)
 	}
 	if s := r.Status(); !s.Degraded {
 		t.Errorf("the status is %+v, want degraded", s)
 	}
-	files{"routes/cases/documents.json": "[]\n\n"}.write(t, dir)
+	files{"routes/cases/documents.json": "[]\n\n"}.renew(t, dir)
 	r.until(t, "no longer degraded", func(s loader.Status) bool { return !s.Degraded })
 	v.looks()
 
-	files{"authz/authz/deny_test.rego": "package authz.tests\n\n\ntest_wrong if true\n"}.write(t, dir)
+	files{"authz/authz/deny_test.rego": "package authz.tests\n\n\ntest_wrong if true\n"}.renew(t, dir)
 	e = r.event(t, "a refusal", refused)
 	if got, want := e.Problems.Error(), test+":4:1: failed_test: test_wrong: it is wrong"+hint; got != want {
 		t.Errorf("got %s, want %s", got, want)

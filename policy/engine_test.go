@@ -21,6 +21,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patience bounds what a test waits for; it is long because machines are slow.
+const patience = time.Minute
+
 // small stands for the role library: it answers from data, subject, route and clock,
 // and says how long the answer holds.
 const small = `package rolegate
@@ -74,7 +77,7 @@ func windows(id string, edges ...int) map[string]any {
 func newEngine(tb testing.TB, cfg Config) *Engine {
 	tb.Helper()
 	if cfg.Timeout == 0 {
-		cfg.Timeout = 10 * time.Second // a loaded machine is not what these tests are about
+		cfg.Timeout = patience // a loaded machine is not what these tests are about
 	}
 	e, err := NewEngine(cfg)
 	if err != nil {
@@ -102,10 +105,10 @@ func TestNothingInstalledDenies(t *testing.T) {
 	}
 }
 
-// decideUntil asks until the asynchronous cache answers, at most for a second.
+// decideUntil asks until the asynchronous cache answers, or patience is at its end.
 func decideUntil(t *testing.T, v View, in Input, now time.Time, want Origin) Decision {
 	t.Helper()
-	deadline := time.Now().Add(time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		d, err := v.Decide(t.Context(), DefaultEntrypoint, in, now)
 		if err != nil {

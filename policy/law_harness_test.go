@@ -109,7 +109,7 @@ func allows(v ast.Value) bool {
 // time; false when none did within the limit. Every answer must be the one that is wanted.
 func remembered(ctx context.Context, t rapid.TB, v policy.View, q inquiry, want ast.Value) bool {
 	t.Helper()
-	for limit := time.Now().Add(5 * time.Second); ; {
+	for limit := time.Now().Add(patience); ; {
 		d, err := v.Decide(ctx, v.Entrypoint(), q.in, q.now)
 		if !agrees(d, err, want) {
 			t.Fatalf("%s: got %+v, %v, want %v", q, d, err, want)

@@ -33,7 +33,7 @@ func (g *Gate) CheckAside(ctx context.Context, in Inbound, aside Aside) Answer {
 // fault finds something is a denial instead, and is noted as one, with fault's words as its
 // error. Those hold nothing of the request.
 func (g *Gate) CheckSaid(ctx context.Context, in Inbound, aside Aside, fault func(Answer) string) Answer {
-	c := g.check(ctx, in, aside, nil)
+	c := g.check(ctx, &in, aside, nil)
 	if why := fault(c.answer); why != "" {
 		c.found, c.fault = false, errors.New(why)
 		c.refuse(policy.ReasonPolicyError, c.fault)

@@ -10,8 +10,9 @@ import (
 // the parent's. It makes no timer until somebody waits for it, and an answer from
 // memory waits for nothing: a context of package context costs as much as that answer.
 type deadline struct {
-	context.Context //nolint:containedctx // the parent: this is a context
-	at              time.Time
+	context.Context           //nolint:containedctx // the parent: this is a context
+	began           time.Time // a reading of the system's clock
+	limit           time.Duration
 
 	mu      sync.Mutex
 	waiting context.Context //nolint:containedctx // with a timer; nil until somebody waits
@@ -19,20 +20,19 @@ type deadline struct {
 	ended   bool
 }
 
-// withDeadline ends ctx a head start before its own deadline, and within limit. The
-// caller must end it.
-func withDeadline(ctx context.Context, limit time.Duration) *deadline {
-	d := &deadline{}
-	d.begin(ctx, limit)
-	return d
+// begin makes a zero deadline one of ctx, that ends a head start before its own and within
+// limit of now, which the system's clock says. The caller must end it.
+func (d *deadline) begin(ctx context.Context, now time.Time, limit time.Duration) {
+	d.Context, d.began, d.limit = ctx, now, limit
 }
 
-// begin makes a zero deadline one of ctx.
-func (d *deadline) begin(ctx context.Context, limit time.Duration) {
-	d.Context, d.at = ctx, time.Now().Add(limit)
-	if own, ok := ctx.Deadline(); ok && own.Add(-headStart).Before(d.at) {
-		d.at = own.Add(-headStart)
+// at is when the request must be answered. It is not worked out before somebody asks.
+func (d *deadline) at() time.Time {
+	at := d.began.Add(d.limit)
+	if own, ok := d.Context.Deadline(); ok && own.Add(-headStart).Before(at) {
+		at = own.Add(-headStart)
 	}
+	return at
 }
 
 // waitedFor says whether somebody waited, and may still do.
@@ -43,7 +43,7 @@ func (d *deadline) waitedFor() bool {
 }
 
 // Deadline implements [context.Context].
-func (d *deadline) Deadline() (time.Time, bool) { return d.at, true }
+func (d *deadline) Deadline() (time.Time, bool) { return d.at(), true }
 
 // Done implements [context.Context].
 func (d *deadline) Done() <-chan struct{} { return d.waited().Done() }
@@ -56,7 +56,7 @@ func (d *deadline) Err() error {
 	switch {
 	case waiting != nil:
 		return waiting.Err()
-	case !time.Now().Before(d.at):
+	case !time.Now().Before(d.at()):
 		return context.DeadlineExceeded
 	default:
 		return d.Context.Err()
@@ -67,7 +67,7 @@ func (d *deadline) waited() context.Context {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.waiting == nil {
-		d.waiting, d.cancel = context.WithDeadline(d.Context, d.at)
+		d.waiting, d.cancel = context.WithDeadline(d.Context, d.at())
 		if d.ended {
 			d.cancel()
 		}

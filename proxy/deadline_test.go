@@ -8,6 +8,12 @@ import (
 	"time"
 )
 
+func withDeadline(ctx context.Context, limit time.Duration) *deadline {
+	d := &deadline{}
+	d.begin(ctx, time.Now(), limit)
+	return d
+}
+
 func TestDeadlineIsTheEarlierOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []struct {

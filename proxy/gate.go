@@ -42,7 +42,7 @@ type Gate struct {
 	identity  Authenticator
 	recorders []Recorder
 	metrics   *metrics
-	clock     func() time.Time
+	clock     func() time.Time // nil: the system's
 	log       *zap.Logger
 
 	checks     sync.Pool    // of *check that nobody else can have kept a part of
@@ -50,7 +50,8 @@ type Gate struct {
 }
 
 // New makes a gate. identity may be nil: every caller is nobody then. reg may be
-// nil: nothing is registered then.
+// nil: nothing is registered then. clock may be nil: it is the system's then, which is read
+// once less for each request. How long a request may take the system's clock says in any case.
 func New(
 	cfg Config, engine Engine, identity Authenticator, recorders []Recorder,
 	reg prometheus.Registerer, clock func() time.Time, log *zap.Logger,
@@ -74,7 +75,7 @@ func New(
 func (g *Gate) Check(ctx context.Context, in Inbound) Answer { return g.CheckAside(ctx, in, Aside{}) }
 
 // check decides on one request, without noting it.
-func (g *Gate) check(ctx context.Context, in Inbound, aside Aside, t Teller) *check {
+func (g *Gate) check(ctx context.Context, in *Inbound, aside Aside, t Teller) *check {
 	c, ok := g.checks.Get().(*check)
 	if !ok {
 		c = newCheck(g)
@@ -89,7 +90,7 @@ func (g *Gate) check(ctx context.Context, in Inbound, aside Aside, t Teller) *ch
 // note records and counts the answer, and complains of what a human must mend.
 func (g *Gate) note(c *check) {
 	a := &c.answer
-	took := g.clock().Sub(c.began)
+	took := g.since(c)
 	if c.series.decisions == nil {
 		c.series = g.metrics.seriesOf(a, c.in.Protocol)
 	}
@@ -121,7 +122,7 @@ func (g *Gate) note(c *check) {
 // complain logs a fault of the server or of a policy, at most one a second.
 func (g *Gate) complain(a *Answer, fault error) {
 	level := zapcore.DebugLevel
-	now, last := g.clock().UnixNano(), g.complained.Load()
+	now, last := g.now(time.Now()).UnixNano(), g.complained.Load()
 	if (now-last >= int64(complainEvery) || now < last) && g.complained.CompareAndSwap(last, now) {
 		level = zapcore.ErrorLevel
 	}
@@ -182,12 +183,29 @@ func newCheck(g *Gate) *check {
 	return c
 }
 
+// now is what the gate's clock says when the system's says now.
+func (g *Gate) now(now time.Time) time.Time {
+	if g.clock == nil {
+		return now
+	}
+	return g.clock()
+}
+
+// since is how long a check has taken.
+func (g *Gate) since(c *check) time.Duration {
+	if g.clock == nil {
+		return time.Since(c.began)
+	}
+	return g.clock().Sub(c.began)
+}
+
 // begin starts a check that is new, or cleared.
-func (c *check) begin(ctx context.Context, in Inbound) {
-	c.in, c.began = in, c.gate.clock()
+func (c *check) begin(ctx context.Context, in *Inbound) {
+	now := time.Now()
+	c.in, c.began = *in, c.gate.now(now)
 	c.answer.DryRun = c.gate.cfg.DryRun
 	c.id = newID()
-	c.limited.begin(ctx, c.gate.cfg.MaxTime)
+	c.limited.begin(ctx, now, c.gate.cfg.MaxTime)
 }
 
 // release makes the check another request's, if nobody else can hold a part of it: it

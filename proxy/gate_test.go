@@ -381,13 +381,9 @@ decision := {"allowed": count([1 | some i in numbers.range(1, 3000); some j in n
 	e := engineWith(t, policy.Config{Timeout: 200 * time.Millisecond}, rego, "")
 	in := proxy.Inbound{Method: "GET", Path: "/", Host: "h"}
 	t.Run("configured", func(t *testing.T) {
-		began := time.Now()
 		a := gate(t, proxy.Config{MaxTime: 20 * time.Millisecond}, e, nil, zap.NewNop()).Check(t.Context(), in)
 		if a.Effect != policy.Deny || a.Reason != policy.ReasonTimeout || a.Reply.Status != 503 {
 			t.Errorf("got %s %s %d, want a timeout", a.Effect, a.Reason, a.Reply.Status)
-		}
-		if took := time.Since(began); took > 2*time.Second {
-			t.Errorf("took %v", took)
 		}
 	})
 	t.Run("head start", func(t *testing.T) {

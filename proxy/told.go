@@ -31,7 +31,7 @@ type told struct {
 // to dst. A remembered decision's message is made once; then an answer from memory
 // allocates nothing, if dst has room.
 func (g *Gate) Tell(ctx context.Context, dst []byte, in *Inbound, t Teller) []byte {
-	c := g.check(ctx, *in, Aside{}, t)
+	c := g.check(ctx, in, Aside{}, t)
 	if c.told != nil {
 		dst = c.told.appendTo(dst, &c.id)
 	} else {

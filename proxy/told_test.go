@@ -73,7 +73,7 @@ func (g *telling) tell(t *testing.T) string {
 // tellAgain asks until nothing has to be made to answer.
 func (g *telling) tellAgain(t *testing.T) string {
 	t.Helper()
-	for limit := time.Now().Add(10 * time.Second); ; {
+	for limit := time.Now().Add(time.Minute); ; {
 		before := g.teller.said
 		if message := g.tell(t); g.teller.said == before {
 			return message

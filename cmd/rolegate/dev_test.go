@@ -21,7 +21,7 @@ func startDemo(t *testing.T, dir string) (*demoRun, *output) {
 	cfg := defaultConfig()
 	cfg.Loader.Dir, cfg.GRPC.Addr, cfg.Admin.Addr = dir, "127.0.0.1:0", "127.0.0.1:0"
 	cfg.GRPC.DrainWait = 0
-	d, err := p.newDemo(t.Context(), cfg, "127.0.0.1:0")
+	d, err := p.newDemo(t.Context(), cfg.patient(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestDemoLines(t *testing.T) {
 	}
 }
 
-// replace edits a file of the demo as an editor does that writes in place.
+// replace edits a file of the demo as an editor does that never shows half of one.
 func replace(t *testing.T, file, from, to string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -91,7 +91,11 @@ func replace(t *testing.T, file, from, to string) {
 	if edited == string(text) {
 		t.Fatalf("%s does not hold %s", file, from)
 	}
-	if err := os.WriteFile(file, []byte(edited), 0o600); err != nil {
+	beside := filepath.Join(t.TempDir(), "edited")
+	if err := os.WriteFile(beside, []byte(edited), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(beside, file); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -150,22 +150,37 @@ func advice(path []any) string {
 	for i, name := range path {
 		names[i] = fmt.Sprint(name)
 	}
-	switch at := strings.Join(names, "."); at {
+	at := strings.Join(names, ".")
+	if rest, ok := strings.CutPrefix(at, "attributes.request.http.headers."); ok {
+		return headerAdvice(rest)
+	}
+	switch at {
 	case "":
 		return "reads the whole input: name the places that it needs"
 	case "attributes", "attributes.request", "attributes.request.http":
 		return "reads the whole request, its id and time included, so that no two requests share a decision: name what it needs"
-	case "attributes.request.http.headers":
+	case "attributes.request.http.headers", "attributes.request.http.headerMap", "attributes.request.http.headerMap.headers":
 		return "reads the whole header map: name the header"
 	case "attributes.request.http.id", "attributes.request.time", "attributes.request.time.seconds", "attributes.request.time.nanos":
 		return "reads what differs in every request"
 	case "attributes.request.http.path", "parsed_path", "parsed_query":
 		return "reads the path as it was sent: every document is a question of its own; a route and a coarse place (`at`) make one of many"
-	case "attributes.source", "attributes.source.address", "attributes.source.address.socketAddress":
+	case "attributes.source", "attributes.source.address", "attributes.source.address.socketAddress", "attributes.source.address.socketAddress.portValue":
 		return "reads the caller's port too: name the address"
-	case "attributes.request.http.headers.x-request-id", "attributes.request.http.headers.traceparent",
-		"attributes.request.http.headers.tracestate", "attributes.request.http.headers.x-b3-traceid":
+	case "attributes.request.http.body", "attributes.request.http.rawBody", "parsed_body":
+		return "reads the whole body: name the member of parsed_body that it needs"
+	default:
+		return ""
+	}
+}
+
+// headerAdvice is [advice] on one header.
+func headerAdvice(name string) string {
+	switch name {
+	case "x-request-id", "traceparent", "tracestate", "x-b3-traceid", "x-b3-spanid", "b3":
 		return "reads a header that differs in every request"
+	case "authorization", "cookie":
+		return "reads a credential: each is a question of its own; let identity verify it and read input.subject"
 	default:
 		return ""
 	}

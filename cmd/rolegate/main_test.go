@@ -83,7 +83,7 @@ func freePort(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // patienceOfTests bounds what a test waits for; it is long because machines are slow.
-const patienceOfTests = 20 * time.Second
+const patienceOfTests = time.Minute
 
 // eventually runs a command until it succeeds.
 func eventually(ts *testscript.TestScript, _ bool, args []string) {

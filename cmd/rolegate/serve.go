@@ -141,7 +141,7 @@ func (p *program) newServer(cfg config, log *zap.Logger) (*server, error) {
 		return nil, err
 	}
 	cfg.Gate.ReservedHeaders = slices.Concat(cfg.Gate.ReservedHeaders, s.identity.Headers())
-	if s.gate, err = proxy.New(cfg.Gate, s.engine, s.identity, recorders, reg, p.now, log); err != nil {
+	if s.gate, err = proxy.New(cfg.Gate, s.engine, s.identity, recorders, reg, nil, log); err != nil {
 		s.close()
 		return nil, err
 	}

@@ -119,7 +119,7 @@ func behindPuppet(t *testing.T) (url string, app *upstream.Echo) {
 	server := httptest.NewServer(app)
 	t.Cleanup(server.Close)
 	c := shipped(t, "envoy.yaml")
-	for _, err := range []error{c.Loopback(), c.Point("rolegate", l.Addr().String()), c.Point("application", server.Listener.Addr().String())} {
+	for _, err := range []error{c.Loopback(), c.Patient(), c.Point("rolegate", l.Addr().String()), c.Point("application", server.Listener.Addr().String())} {
 		if err != nil {
 			t.Fatal(err)
 		}

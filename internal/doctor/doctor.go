@@ -34,7 +34,7 @@ type Documents struct {
 // Report is what was found. A report without findings is a clean bill of health.
 type Report struct {
 	Version  string    `json:"envoy"`   // "1.40.0"; "" when Envoy does not say
-	Filters  int       `json:"filters"` // ext_authz filters that were looked at
+	Filters  int       `json:"filters"` // ext_authz filters that were looked at, of requests and of connections
 	Findings []Finding `json:"findings"`
 }
 
@@ -55,6 +55,7 @@ const (
 	typeExtAuthz = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"
 	typeRouter   = "envoy.extensions.filters.http.router.v3.Router"
 	typePerRoute = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
+	typeNetwork  = "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz" // asks about connections
 )
 
 // Examine looks through the documents. The error says which of them is none.
@@ -115,6 +116,7 @@ func (e *examination) listeners(dump any) {
 	}
 	var managers []manager
 	for _, l := range ofType(dump, "envoy.config.listener.v3.Listener") {
+		e.connections(l)
 		for _, m := range ofType(l, typeManager) {
 			at := "listener " + text(l, "name")
 			if prefix := text(m, "stat_prefix"); prefix != "" {
@@ -136,7 +138,7 @@ func (e *examination) listeners(dump any) {
 			e.warn("filter_missing", m.at, "requests of this listener are not asked about, those of others are", "an ext_authz filter here, too, if its routes are not public")
 		}
 	}
-	if len(managers) == 0 {
+	if len(managers) == 0 && e.Filters == 0 {
 		e.fail("no_listener", "envoy", "no listener speaks HTTP", "one with an ext_authz filter")
 	}
 }

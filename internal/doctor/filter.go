@@ -22,11 +22,30 @@ func (e *examination) filter(at string, f, config any) {
 		name = text(service, "server_uri", "cluster")
 	}
 	e.timeout(at, over, service)
-	switch {
-	case name == "" && child(service, "google_grpc") != nil:
+	e.reached(at, service, name, over == "grpc_service")
+}
+
+// reached looks at who a filter asks.
+func (e *examination) reached(at string, service any, name string, grpc bool) {
+	if name == "" && child(service, "google_grpc") != nil {
 		e.warn("google_grpc", at, "Google's gRPC client has no health checks", "envoy_grpc with a cluster of its own")
-	default:
-		e.cluster(at, name, over == "grpc_service")
+		return
+	}
+	e.cluster(at, name, grpc)
+}
+
+// connections looks at the filters of a listener that ask about connections.
+func (e *examination) connections(listener any) {
+	at := "listener " + text(listener, "name")
+	for _, config := range ofType(listener, typeNetwork) {
+		e.Filters++
+		if truth(config, "failure_mode_allow") {
+			e.fail("failure_mode_allow", at, "every error, and every time-out, lets the connection pass", "failure_mode_allow: false")
+		}
+		e.version3(at, config)
+		service := child(config, "grpc_service")
+		e.timeout(at, "grpc_service", service)
+		e.reached(at, service, text(service, "envoy_grpc", "cluster_name"), true)
 	}
 }
 
@@ -67,6 +86,10 @@ func (e *examination) failures(at string, config any) {
 		e.warn("status_on_error", at, "an outage looks like a denial: without an answer the status is "+orDefault(code, "Forbidden"),
 			"status_on_error: {code: ServiceUnavailable}")
 	}
+	e.version3(at, config)
+}
+
+func (e *examination) version3(at string, config any) {
 	if v := text(config, "transport_api_version"); v != "" && v != "V3" && v != "AUTO" {
 		e.fail("api_version", at, "transport_api_version is "+v, "V3")
 	}
@@ -76,6 +99,14 @@ func (e *examination) failures(at string, config any) {
 func (e *examination) changes(at string, config any) {
 	if !truth(config, "validate_mutations") {
 		e.warn("validate_mutations", at, "a header that Envoy cannot send is dropped in silence", "validate_mutations: true")
+	}
+	switch rules := child(config, "decoder_header_mutation_rules"); {
+	case rules == nil:
+		e.warn("mutation_rules", at, "whoever answers may set headers that frame or route a request",
+			"decoder_header_mutation_rules with disallow_is_error: true and a disallow_expression (deploy/envoy/envoy.yaml)")
+	case !truth(rules, "disallow_is_error"):
+		e.warn("mutation_rules", at, "a header that the rules refuse is dropped in silence, and the request goes on without it",
+			"decoder_header_mutation_rules: {disallow_is_error: true}")
 	}
 	if truth(config, "clear_route_cache") {
 		e.warn("clear_route_cache", at, "headers of a decision may choose another route than the one that was decided about", "clear_route_cache: false")

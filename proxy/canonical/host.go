@@ -28,9 +28,12 @@ func Host(raw string) (string, error) {
 	if raw[0] == '[' {
 		return hostIPv6(raw)
 	}
-	name, port, hasPort := strings.Cut(raw, ":")
-	if hasPort && !isPort(port) {
-		return "", refuseHost(BadPort, len(name)+1)
+	name := raw
+	if colon := strings.IndexByte(raw, ':'); colon >= 0 {
+		name = raw[:colon]
+		if !isPort(raw[colon+1:]) {
+			return "", refuseHost(BadPort, colon+1)
+		}
 	}
 	name = strings.TrimSuffix(name, ".")
 	switch {
@@ -39,7 +42,7 @@ func Host(raw string) (string, error) {
 	case len(name) > maxHost:
 		return "", refuseHost(TooLong, maxHost)
 	}
-	labelStart := 0
+	labelStart, upper := 0, false
 	for i := range len(name) {
 		switch c := name[i]; {
 		case c == '.':
@@ -49,10 +52,15 @@ func Host(raw string) (string, error) {
 			labelStart = i + 1
 		case c != '-' && c != '_' && !isAlphanumeric(c):
 			return "", refuseHost(BadChar, i)
+		default:
+			upper = upper || 'A' <= c && c <= 'Z'
 		}
 	}
 	if labelStart == len(name) {
 		return "", refuseHost(EmptyLabel, labelStart)
+	}
+	if !upper {
+		return name, nil
 	}
 	return strings.ToLower(name), nil
 }

@@ -47,7 +47,10 @@ func PathInto(room []string, raw string) (Target, error) {
 		return Target{}, refusePath(reason, offset)
 	}
 
-	path, query, _ := strings.Cut(raw, "?")
+	path, query := raw, ""
+	if mark := strings.IndexByte(raw, '?'); mark >= 0 {
+		path, query = raw[:mark], raw[mark+1:]
+	}
 	// Counted, but not beyond what paths have: a request of slashes must not
 	// cost sixteen times its size before it is refused.
 	const usualSegments = 32
@@ -57,8 +60,11 @@ func PathInto(room []string, raw string) (Target, error) {
 	target := Target{Segments: room[:0], RawQuery: query}
 	asSent := true
 	for start, more := 1, true; more; {
-		segment, _, found := strings.Cut(path[start:], "/")
-		more = found
+		segment := path[start:]
+		end := strings.IndexByte(segment, '/')
+		if more = end >= 0; more {
+			segment = segment[:end]
+		}
 		decoded, same, reason := decodeSegment(segment)
 		if reason == "" {
 			reason = confusing(decoded, !more)

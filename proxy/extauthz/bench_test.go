@@ -38,7 +38,7 @@ func BenchmarkCheck(b *testing.B) {
 		"whole":  `count(input.attributes) > 0`,
 	} {
 		b.Run("reads="+name, func(b *testing.B) {
-			g, err := proxy.New(proxy.Config{}, policytest.Engine(b, benchBundle(reads), policy.Config{}), tokens{}, nil, nil, time.Now, zap.NewNop())
+			g, err := proxy.New(proxy.Config{}, policytest.Engine(b, benchBundle(reads), policy.Config{}), tokens{}, nil, nil, nil, zap.NewNop())
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -100,6 +100,24 @@ func (f fieldShape) holds(at *fields, nesting int) bool {
 	}
 }
 
+// isASCII says that no byte of s is part of a longer character.
+func isASCII(s string) bool {
+	const high = 0x8080_8080_8080_8080
+	for ; len(s) >= 8; s = s[8:] {
+		eight := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		if eight&high != 0 {
+			return false
+		}
+	}
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
 // fields reads the fields of a message one after the other.
 type fields struct {
 	rest   string
@@ -109,11 +127,24 @@ type fields struct {
 	broken bool
 }
 
-// next reads one field; false at the end, and where there is none to be read.
+// next reads one field; false at the end, and where there is none to be read. Nearly all
+// are of two bytes and a value: those are read here.
 func (f *fields) next() bool {
-	if f.rest == "" {
+	rest := f.rest
+	if len(rest) < 2 || rest[0] >= 0x80 || rest[1] >= 0x80 || rest[0]&7 != byte(protowire.BytesType) {
+		return rest != "" && f.nextOfAny()
+	}
+	size := 2 + int(rest[1])
+	if size > len(rest) {
+		f.broken = true
 		return false
 	}
+	f.number, f.wire, f.value, f.rest = uint64(rest[0]>>3), protowire.BytesType, rest[2:size], rest[size:]
+	return true
+}
+
+// nextOfAny reads a field of any type and size.
+func (f *fields) nextOfAny() bool {
 	tag, ok := f.varint()
 	f.number, f.wire, f.value = tag>>3, protowire.Type(tag&7), "" //nolint:gosec // three bits
 	if !ok {                                                      // of numbers that are none, no message has a field

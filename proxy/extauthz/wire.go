@@ -279,11 +279,16 @@ func readHeaderValue(message string, h *header) bool {
 	return f.whole()
 }
 
-// readEntry reads an entry of a map of strings.
+// readEntry reads an entry of a map of strings. Text among ASCII is UTF-8: nearly always
+// it is looked at once, for both strings.
 func readEntry(message string, h *header) bool {
+	ascii := isASCII(message)
+	if ascii && h.readUsual(message) {
+		return true
+	}
 	f := fields{rest: message}
 	for f.next() {
-		if f.wire != protowire.BytesType || !utf8.ValidString(f.value) {
+		if f.wire != protowire.BytesType || !ascii && !utf8.ValidString(f.value) {
 			return false
 		}
 		switch f.number {
@@ -296,6 +301,21 @@ func readEntry(message string, h *header) bool {
 		}
 	}
 	return f.whole()
+}
+
+// readUsual reads an entry as nearly all are written: a short name, then a short value.
+// False means that it is another one.
+func (h *header) readUsual(message string) bool {
+	const key, value = numberKey<<3 | byte(protowire.BytesType), numberValue<<3 | byte(protowire.BytesType)
+	if len(message) < 4 || message[0] != key || message[1] >= 0x80 {
+		return false
+	}
+	n := 2 + int(message[1])
+	if n+2 > len(message) || message[n] != value || message[n+1] >= 0x80 || n+2+int(message[n+1]) != len(message) {
+		return false
+	}
+	h.name, h.value = message[2:n], message[n+2:]
+	return true
 }
 
 // Values implements [proxy.Headers], in whichever of the two forms the headers came.

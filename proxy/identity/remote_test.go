@@ -96,14 +96,15 @@ func TestRotation(t *testing.T) {
 		}
 	}
 	p.publishes(t, w.ed, w.ec)
-	before := p.fetches.Load()
+	before, began := p.fetches.Load(), time.Now()
 	// At once, but on a machine that has better to do the wait of one request may end first.
 	eventually(t, "a token of a key published since has it fetched", func() bool {
 		_, err := authenticate(t, id, second)
 		return err == nil
 	})
-	if n := p.fetches.Load() - before; n > 2 {
-		t.Errorf("one new key made %d fetches, want one, and perhaps the usual one", n)
+	// The usual ones are 0.9 s apart at least.
+	if n, usual := p.fetches.Load()-before, int64(time.Since(began)/(900*time.Millisecond))+1; n > 1+usual {
+		t.Errorf("one new key made %d fetches, want one, beside %d usual ones at most", n, usual)
 	}
 	p.publishes(t, w.ec)
 	eventually(t, "the first key is taken back", func() bool {
@@ -123,12 +124,14 @@ func TestOutage(t *testing.T) {
 	w, p, reg := newWorld(t), newPublisher(t, false), prometheus.NewRegistry()
 	core, logs := observer.New(zapcore.InfoLevel)
 	p.publishes(t, w.ed)
-	id := load(t, remoteConfig(p.URL, identity.Fetch{Refresh: time.Second, MaxStale: 3 * time.Second}), reg, zap.New(core))
+	const maxStale = 3 * time.Second
+	began := time.Now()
+	id := load(t, remoteConfig(p.URL, identity.Fetch{Refresh: time.Second, MaxStale: maxStale}), reg, zap.New(core))
 	run(t, id)
 	request := bearer(mustSign(t, w.ed, payload(issuerURL, nil)))
 	p.does(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	eventually(t, "the outage is seen", func() bool { return metric(t, reg, "rolegate_jwks_broken", "") == 1 })
-	if _, err := authenticate(t, id, request); err != nil {
+	if _, err := authenticate(t, id, request); err != nil && time.Since(began) < maxStale { // a busy machine may be late
 		t.Errorf("during the outage: %v", err)
 	}
 	eventually(t, "the keys are too old", func() bool {

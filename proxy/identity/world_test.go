@@ -238,10 +238,11 @@ func signAs(tb testing.TB, header, payload, alg string, key any) string {
 // eventually polls until ok, for what another goroutine does.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	const patience = time.Minute
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	tb.Fatalf("not within 10 s: %s", what)
+	tb.Fatalf("not within %v: %s", patience, what)
 }

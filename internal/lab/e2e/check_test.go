@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -164,7 +165,7 @@ func beginChecks(t *testing.T, s *stack) *checks {
 			if status.Code(err) == codes.Unavailable && strings.Contains(err.Error(), "connect: connection refused") {
 				return "gone"
 			}
-			c.faults = append(c.faults, time.Now().Format(time.StampMicro)+" "+err.Error())
+			c.faults = append(c.faults, fmt.Sprintf("%s %v, %v", time.Now().Format(time.StampMicro), r, err))
 			return "fault"
 		})
 	}()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rolegate/rolegate/internal/lab/certs"
 	"github.com/rolegate/rolegate/internal/lab/envoy"
 	"github.com/rolegate/rolegate/internal/lab/envoy/envoytest"
 	"github.com/rolegate/rolegate/internal/lab/sidecar"
@@ -24,19 +25,24 @@ func TestDoctor(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
+		file string
 		edit map[string]any
 		exit int
 		want []string
 	}{
-		{"as it ships", nil, 1, []string{"no_healthy_host"}}, // there is no rolegate here
-		{"an open door", map[string]any{
+		{"as it ships", "envoy.yaml", nil, 1, []string{"no_healthy_host"}}, // there is no rolegate here
+		{"over unix, as it ships", "envoy-unix.yaml", nil, 1, []string{"no_healthy_host"}},
+		{"over HTTP, as it ships", "envoy-http.yaml", nil, 1, []string{"no_healthy_host"}},
+		{"over mTLS, as it ships", "envoy-mtls.yaml", nil, 1, []string{"no_healthy_host"}},
+		{"for connections, as it ships", "network/envoy.yaml", nil, 1, []string{"no_healthy_host"}},
+		{"an open door", "envoy.yaml", map[string]any{
 			"static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/failure_mode_allow": true,
 		}, 1, []string{"failure_mode_allow", "no_healthy_host"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			app := httptest.NewServer(&upstream.Echo{})
 			t.Cleanup(app.Close)
-			c, err := envoy.Shipped("envoy.yaml")
+			c, err := envoy.Shipped(tt.file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,6 +50,12 @@ func TestDoctor(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+			}
+			switch tt.file { // Envoy reads these when it starts
+			case "envoy-mtls.yaml":
+				certified(t, c, "static_resources/clusters/name=rolegate")
+			case "network/envoy.yaml":
+				certified(t, c, "static_resources/listeners/0/filter_chains/0")
 			}
 			for path, value := range tt.edit {
 				if err := c.Set(path, value); err != nil {
@@ -59,6 +71,22 @@ func TestDoctor(t *testing.T) {
 				t.Errorf("exit %d, want %d; findings (-want +got):\n%s", exit, tt.exit, diff)
 			}
 		})
+	}
+}
+
+// certified has a configuration name files that are there.
+func certified(t *testing.T, c *envoy.Config, path string) {
+	t.Helper()
+	authority, err := certs.New("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := authority.Issue(t.TempDir(), "envoy", "envoy")
+	if err == nil {
+		err = c.TLSFiles(path, f.Cert, f.Key, f.CA)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

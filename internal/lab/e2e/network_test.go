@@ -78,7 +78,7 @@ func startNetwork(t *testing.T, o options) network {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = errors.Join(cfg.Loopback(), cfg.Point("rolegate", s.config.GRPC), cfg.Point("application", app.Listener.Addr().String()),
+		err = errors.Join(cfg.Loopback(), cfg.Patient(), cfg.Point("rolegate", s.config.GRPC), cfg.Point("application", app.Listener.Addr().String()),
 			cfg.TLSFiles("static_resources/listeners/0/filter_chains/0", f.Cert, f.Key, f.CA))
 		if err != nil {
 			t.Fatal(err)
@@ -112,7 +112,7 @@ func (n network) connect(t *testing.T, who, sni string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Do(req)
+	resp, err := (&http.Client{Transport: transport, Timeout: patience}).Do(req)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 // TestSlowPoliciesAreAskedOnce: a policy that does not come to an end is a 503 of
 // rolegate's, with the decision's id, and Envoy does not ask a second time.
 func TestSlowPoliciesAreAskedOnce(t *testing.T) {
-	s := start(t, options{bundles: "testdata/slow", settings: "loader: {entrypoint: slow/decision}\n"})
+	s := start(t, options{bundles: "testdata/slow", settings: "loader: {entrypoint: slow/decision}\n", hasty: true})
 	got, err := s.get(t.Context(), http.MethodGet, "/", "")
 	if err != nil {
 		t.Fatal(err)

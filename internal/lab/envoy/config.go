@@ -104,6 +104,33 @@ func (c *Config) Loopback() error {
 	return nil
 }
 
+// Patient has Envoy wait for rolegate longer than any machine is busy, in every place
+// where the configurations that ship bound that: for an answer, for each try of one, for
+// health and for a connection. For tests of what is decided, not of how soon.
+func (c *Config) Patient() error {
+	const (
+		patience = "60s"
+		gate     = "static_resources/clusters/name=rolegate/"
+		filters  = "static_resources/listeners/0/filter_chains/0/filters/0/typed_config/"
+		authz    = filters + "http_filters/name=envoy.filters.http.ext_authz/typed_config/"
+	)
+	places := []string{gate + "health_checks/0/timeout", gate + "connect_timeout"}
+	for _, some := range [][]string{
+		{authz + "grpc_service/timeout", authz + "grpc_service/retry_policy/retry_back_off/max_interval"},
+		{authz + "http_service/server_uri/timeout", authz + "http_service/retry_policy/retry_back_off/max_interval"},
+		{filters + "grpc_service/timeout"},
+	} {
+		if _, err := c.at(some[0]); err == nil {
+			places = append(places, some...)
+		}
+	}
+	var errs []error
+	for _, place := range places {
+		errs = append(errs, c.Set(place, patience))
+	}
+	return errors.Join(errs...)
+}
+
 func endpoint(address string) (any, error) {
 	if strings.HasPrefix(address, "/") {
 		return map[string]any{"pipe": map[string]any{"path": address}}, nil

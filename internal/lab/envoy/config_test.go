@@ -46,6 +46,28 @@ func TestSetNeedsTheValueToBeThere(t *testing.T) {
 	}
 }
 
+// TestPatient: whatever ships can be made to wait, and nothing of it is left hasty.
+func TestPatient(t *testing.T) {
+	for _, file := range []string{"envoy.yaml", "envoy-unix.yaml", "envoy-mtls.yaml", "envoy-http.yaml", "network/envoy.yaml"} {
+		c, err := envoy.Shipped(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Patient(); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		text, err := c.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, hasty := range []string{"timeout: 0.", "max_interval: 0."} {
+			if strings.Contains(string(text), hasty) {
+				t.Errorf("%s: got %q still, want it patient", file, hasty)
+			}
+		}
+	}
+}
+
 func TestPointRefusesWhatIsNoAddress(t *testing.T) {
 	for _, address := range []string{"", "localhost", "127.0.0.1:x", "127.0.0.1:70000"} {
 		if err := read(t, small).Point("b", address); err == nil {

@@ -65,7 +65,7 @@ func start(t *testing.T, file, gate string) *envoy.Envoy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{c.Loopback(), c.Point("rolegate", gate), c.Point("application", app.Listener.Addr().String())} {
+	for _, err := range []error{c.Loopback(), c.Patient(), c.Point("rolegate", gate), c.Point("application", app.Listener.Addr().String())} {
 		if err != nil {
 			t.Fatal(err)
 		}

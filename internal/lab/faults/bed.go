@@ -24,13 +24,13 @@ const (
 	secondIssuer = "https://second.example"
 	audience     = "lab"
 	// patience bounds every wait: what hangs says where.
-	patience = 30 * time.Second
+	patience = time.Minute
 	// tokenLife is longer than any campaign.
 	tokenLife = 12 * time.Hour
 	// lookEvery is the pause between two looks at something that is awaited.
 	lookEvery = 5 * time.Millisecond
 	// requestLimit bounds a request; Envoy answers long before.
-	requestLimit = 10 * time.Second
+	requestLimit = 30 * time.Second
 )
 
 // configuration is rolegate's. %[1]s is the issuer, %[2]s the file with its keys, %[3]s

@@ -41,7 +41,7 @@ func granted(world int64, member int, a action) bool {
 	case member == always && a == read:
 		return true
 	default:
-		return (world*7+int64(member)*3+int64(a)*5)%3 != 0
+		return (world+2*int64(member)+int64(a))%3 != 0 // of three members two, in three worlds each
 	}
 }
 

@@ -20,8 +20,9 @@ import (
 // secrets, so nothing is dropped below the limit.
 const outputLimit = 64 << 20
 
-// grace is how long a child may take to end by itself once its context is done.
-const grace = 5 * time.Second
+// grace is how long a child may take to end by itself once its context is done: longer
+// than any takes on a busy machine.
+const grace = 15 * time.Second
 
 // Spec says what to run.
 type Spec struct {
