@@ -23,7 +23,7 @@ type conn struct {
 	block   []byte // of a header block in several frames
 	blockOf uint32 // the stream of that block; 0: none
 	ends    bool   // that block ends its stream
-	avail   int    // what the client may still send on the connection
+	taken   int    // bytes of messages, of which the client was not told to send as many again
 
 	raw net.Conn // below TLS; it does not change
 
@@ -43,7 +43,6 @@ type conn struct {
 	offered    bool      // it is another server's, or may be
 	greeted    bool
 	leaving    leaving
-	closed     bool
 	timers     []*time.Timer
 }
 
@@ -54,7 +53,7 @@ const (
 	staying leaving = iota
 	warned          // the client was asked to stop, and may not have heard it
 	left            // no stream is taken any more
-	done            // and none is there
+	done            // and none is there, or the connection has ended
 )
 
 // stream is one request. What is not below the connection's mu belongs to the goroutine
@@ -101,12 +100,7 @@ func (c *conn) serve() {
 		c.server.forget(c)
 		return
 	}
-	c.input = bufio.NewReaderSize(source{c, replay(c.net, seen)}, readBytes)
-	if _, err := c.input.Discard(len(http2.ClientPreface)); err != nil {
-		c.end()
-		c.server.forget(c)
-		return
-	}
+	c.input = bufio.NewReaderSize(source{c, replay(c.net, seen[len(http2.ClientPreface):])}, readBytes)
 	c.framer = http2.NewFramer(io.Discard, c.input)
 	c.framer.SetMaxReadFrameSize(frameSize)
 	c.framer.SetReuseFrames()
@@ -117,17 +111,11 @@ func (c *conn) serve() {
 // offer hands the connection to the other server, with all that was read of it. It is false
 // if that has stopped: then what is asked is refused, and tried again elsewhere.
 func (c *conn) offer(seen []byte) bool {
-	set := func(offered bool) error {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.offered = offered
-		return c.net.SetDeadline(time.Time{})
-	}
-	if set(true) == nil && c.server.others.give(replay(c.net, seen)) {
-		return true
-	}
-	_ = set(false) // if it fails, so will the reading
-	return false
+	c.mu.Lock()
+	c.offered = true
+	_ = c.net.SetDeadline(time.Time{}) // if it fails, so will the reading
+	c.mu.Unlock()
+	return c.server.others.give(replay(c.net, seen))
 }
 
 // readBytes is how much is read at a time.
@@ -149,7 +137,7 @@ func (s source) Read(p []byte) (int, error) {
 func (c *conn) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.greeted, c.avail = true, c.server.cfg.ConnWindow
+	c.greeted = true
 	_ = c.net.SetDeadline(time.Time{}) // if it fails, so will the reading
 	if c.asked {
 		c.warn()
@@ -164,7 +152,7 @@ func (c *conn) begin() {
 
 // after does something in a while, if the connection is there still. mu is held.
 func (c *conn) after(d time.Duration, do func()) {
-	if !c.closed {
+	if c.leaving < done {
 		c.timers = append(c.timers, time.AfterFunc(d, do))
 	}
 }
@@ -186,7 +174,7 @@ func (c *conn) read() {
 		frame, err := c.next()
 		if err == nil {
 			var reads bool
-			if reads, err = c.frame(frame); err == nil && !reads {
+			if reads, err = c.frame(frame); !reads {
 				return
 			}
 		}
@@ -240,9 +228,11 @@ func (c *conn) accuse(code http2.ErrCode) {
 	c.forsake()
 	c.mu.Unlock()
 	half, ok := c.net.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.net.SetReadDeadline(time.Now().Add(patience)) != nil {
+	if !ok {
 		return
 	}
+	_ = half.CloseWrite() // if one of these fails, so will the reading
+	_ = c.net.SetReadDeadline(time.Now().Add(patience))
 	const mostUnread = 1 << 20
 	_, _ = io.CopyN(io.Discard, c.net, mostUnread) // it ends with an error, as a rule
 }
@@ -275,17 +265,14 @@ func (c *conn) close() {
 
 // forsake drops all that is under way. mu is held.
 func (c *conn) forsake() {
-	if c.closed {
-		return
-	}
-	c.closed = true
+	c.leaving = done
 	for _, t := range c.timers {
 		t.Stop() // it would keep the memory of the connection as long
 	}
-	for id, st := range c.streams {
-		delete(c.streams, id)
+	for _, st := range c.streams {
 		st.abandon()
 	}
+	clear(c.streams)
 	c.blocked, c.out = nil, nil
 }
 
@@ -294,7 +281,6 @@ func (c *conn) forsake() {
 func (c *conn) goAway() {
 	c.mu.Lock()
 	switch {
-	case c.closed:
 	case !c.greeted:
 		c.asked = true
 		if !c.offered {
@@ -321,7 +307,7 @@ const maxStreamID = 1<<31 - 1
 // leave takes no more streams, and closes the connection when those that it took have ended.
 func (c *conn) leave() {
 	c.mu.Lock()
-	if c.leaving == warned && !c.closed {
+	if c.leaving == warned {
 		c.leaving = left
 		c.appendGoAway(c.last, http2.ErrCodeNo)
 	}
@@ -340,12 +326,11 @@ func (c *conn) endIfDone() {
 // closeIfDone is endIfDone. The client closes the connection, when it has read all: to close
 // it from here could cost it what it has not. mu is held.
 func (c *conn) closeIfDone() {
-	if c.leaving != left || len(c.streams) > 0 || c.closed {
+	if c.leaving != left || len(c.streams) > 0 {
 		return
 	}
-	c.leaving = done
-	c.write()
 	c.after(patience, c.end)
+	c.leaving = done
 }
 
 // patience is how long a client has to read the last that is said to it, and to close.

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// frame takes one frame in. reads is false when another goroutine reads from now on. The
-// error ends the stream or the connection.
+// frame takes one frame in. reads is false when another goroutine reads from now on: it is
+// true with an error, which ends the stream or the connection.
 func (c *conn) frame(f http2.Frame) (reads bool, err error) {
 	switch f := f.(type) {
 	case *http2.HeadersFrame:
@@ -61,11 +61,11 @@ func (c *conn) headers(id uint32, part []byte, whole, ends bool) (reads bool, er
 
 // request begins a stream, or ends one by its trailer.
 func (c *conn) request(id uint32, h *head, ends bool) (reads bool, err error) {
-	if id <= c.last && id%2 == 1 {
-		return c.trailer(id, h, ends)
-	}
 	if id%2 == 0 {
 		return true, http2.ConnectionError(http2.ErrCodeProtocol)
+	}
+	if id <= c.last {
+		return c.trailer(id, h, ends)
 	}
 	st := &stream{conn: c, id: id, heard: ends}
 	st.stream = st
@@ -128,7 +128,7 @@ func (c *conn) take(st *stream) (taken bool, code http2.ErrCode) {
 	defer c.mu.Unlock()
 	c.last = st.id
 	switch {
-	case c.closed, c.leaving >= left:
+	case c.leaving >= left:
 		return false, http2.ErrCodeNo
 	case max(len(c.streams), c.answering) >= int(c.server.cfg.MaxStreams):
 		return false, http2.ErrCodeRefusedStream
@@ -147,12 +147,10 @@ func (c *conn) stream(id uint32) *stream {
 // data takes a part of a message in.
 func (c *conn) data(f *http2.DataFrame) (reads bool, err error) {
 	size := int(f.Length)
-	if c.avail -= size; c.avail < 0 {
-		return true, http2.ConnectionError(http2.ErrCodeFlowControl)
-	}
-	if all := c.server.cfg.ConnWindow; c.avail < all/2 {
-		c.giveBack(streamZero, all-c.avail)
-		c.avail = all
+	// Nothing waits here: the client may have what was taken again, as soon as it is worth a frame.
+	if c.taken += size; c.taken > c.server.cfg.ConnWindow/2 {
+		c.giveBack(streamZero, c.taken)
+		c.taken = 0
 	}
 	if c.idle(f.StreamID) {
 		return true, http2.ConnectionError(http2.ErrCodeProtocol)
@@ -222,17 +220,18 @@ func (c *conn) answer(st *stream, message string) (reads bool) {
 	c.room = nil
 	c.count(1)
 	answer := c.server.cfg.Answer(st, room[:0], message)
-	if reads = st.end(); reads && cap(answer) <= mostKept {
-		c.room = answer[:0]
-	}
+	reads = st.end()
 	c.count(-1)
 	if len(answer) == 0 {
 		c.refuse(st, refused(internal, "no answer"), false)
 	} else {
 		c.respond(st, answer)
 	}
-	if !reads {
+	switch {
+	case !reads:
 		c.flush()
+	case cap(answer) <= mostKept: // it was written, or kept elsewhere
+		c.room = answer
 	}
 	c.endIfDone()
 	return reads

@@ -159,9 +159,6 @@ func (c *conn) flush() {
 
 // write is flush. mu is held.
 func (c *conn) write() {
-	if c.closed {
-		c.out = nil
-	}
 	if len(c.out) == 0 {
 		return
 	}
