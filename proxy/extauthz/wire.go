@@ -256,10 +256,14 @@ func (w *wire) readHeaderMap(message string) bool {
 
 // readHeaderValue reads a HeaderValue. Envoy fills raw_value, gRPC servers value.
 func readHeaderValue(message string, h *header) bool {
+	ascii := isASCII(message)
+	if ascii && h.readUsual(message, numberRawValue) {
+		return true
+	}
 	var raw string
 	f := fields{rest: message}
 	for f.next() {
-		if f.wire != protowire.BytesType || f.number != numberRawValue && !utf8.ValidString(f.value) {
+		if f.wire != protowire.BytesType || !ascii && f.number != numberRawValue && !utf8.ValidString(f.value) {
 			return false
 		}
 		switch f.number {
@@ -283,7 +287,7 @@ func readHeaderValue(message string, h *header) bool {
 // it is looked at once, for both strings.
 func readEntry(message string, h *header) bool {
 	ascii := isASCII(message)
-	if ascii && h.readUsual(message) {
+	if ascii && h.readUsual(message, numberValue) {
 		return true
 	}
 	f := fields{rest: message}
@@ -303,15 +307,15 @@ func readEntry(message string, h *header) bool {
 	return f.whole()
 }
 
-// readUsual reads an entry as nearly all are written: a short name, then a short value.
-// False means that it is another one.
-func (h *header) readUsual(message string) bool {
-	const key, value = numberKey<<3 | byte(protowire.BytesType), numberValue<<3 | byte(protowire.BytesType)
+// readUsual reads a header as nearly all are written: a short name, then a short value in
+// the field of that number. False means that it is written otherwise.
+func (h *header) readUsual(message string, value byte) bool {
+	const key, text = numberKey<<3 | byte(protowire.BytesType), byte(protowire.BytesType)
 	if len(message) < 4 || message[0] != key || message[1] >= 0x80 {
 		return false
 	}
 	n := 2 + int(message[1])
-	if n+2 > len(message) || message[n] != value || message[n+1] >= 0x80 || n+2+int(message[n+1]) != len(message) {
+	if n+2 > len(message) || message[n] != value<<3|text || message[n+1] >= 0x80 || n+2+int(message[n+1]) != len(message) {
 		return false
 	}
 	h.name, h.value = message[2:n], message[n+2:]

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/rolegate/rolegate/internal/lab/certs"
 	"github.com/rolegate/rolegate/internal/lab/envoy"
