@@ -19,7 +19,7 @@ import (
 // that the files are said to be of (roles:alpha=FILE), else "idm". Access tokens name it by its realm, which becomes an alias.
 func forgerock(b *Builder) Vendor {
 	f := &forgerockImport{
-		b: b, pages: newPageBook(b), node: "idm", roles: map[string]*forgerockRole{}, keys: map[string]string{},
+		b: b, node: "idm", roles: map[string]*forgerockRole{}, keys: map[string]string{},
 		assignments: map[string]forgerockAssignment{}, attributes: map[string]bool{},
 	}
 	return Vendor{
@@ -36,7 +36,6 @@ func forgerock(b *Builder) Vendor {
 // forgerockImport is an export as far as it was read; ids are IDM's.
 type forgerockImport struct {
 	b           *Builder
-	pages       *pageBook
 	prefix      string // of the names of collections: alpha_
 	collection  Place  // of the reference that prefix is from
 	node        string // that prefix gives
@@ -59,7 +58,7 @@ type forgerockAssignment struct {
 	at                         Place
 }
 
-func (f *forgerockImport) page(o *Object) Page {
+func (f *forgerockImport) page(o *Object, records int64) Page {
 	cookie := o.Text("pagedResultsCookie")
 	count, counted := o.Integer("resultCount")
 	total, known := o.Integer("totalPagedResults")
@@ -68,10 +67,10 @@ func (f *forgerockImport) page(o *Object) Page {
 	if said.Ends && known && total >= 0 {
 		said.Total, said.Known = total, true
 	}
-	if got, ok := f.pages.page(o, said); ok && counted && got != count {
-		o.Fault("resultCount", CodePage, "resultCount is %d, and the page has %d", count, got)
+	if counted && records != count {
+		o.Fault("resultCount", CodePage, "resultCount is %d, and the page has %d", count, records)
 	}
-	return Page{}
+	return said
 }
 
 func (f *forgerockImport) role(o *Object) {
@@ -200,7 +199,7 @@ func (f *forgerockImport) counted(kinds []Kind) []Kind {
 			k.Read(o)
 		}
 	}
-	return f.pages.counting(kinds)
+	return kinds
 }
 
 func (f *forgerockImport) assignment(o *Object) {
@@ -288,7 +287,6 @@ func (f *forgerockImport) grant(ref *Object) (Grant, bool) {
 
 // finish ties assignments and conditions to roles.
 func (f *forgerockImport) finish() {
-	f.pages.finish()
 	alias := "/"
 	if realm := strings.TrimSuffix(f.prefix, "_"); realm != "" {
 		f.node, alias = Segment(realm), "/"+realm

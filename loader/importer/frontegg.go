@@ -96,7 +96,7 @@ func frontegg(b *Builder) Vendor {
 	}
 }
 
-func (f *fronteggImport) page(o *Object) Page {
+func (f *fronteggImport) page(o *Object, _ int64) Page {
 	meta := o.Object("_metadata")
 	total, known := meta.Integer("totalItems")
 	of, _ := meta.Integer("totalPages")

@@ -1,8 +1,23 @@
 package importer
 
-import "github.com/rolegate/rolegate/loader/importer/stream"
+import (
+	"maps"
+	"slices"
 
-// pages is what is known of the pages under one name.
+	"github.com/rolegate/rolegate/loader/importer/stream"
+)
+
+// pageBook holds what pages say of their lists against what was read, one kind of records
+// at a time: some systems name all their lists alike, and what is missing of one must not
+// be made up for by another.
+type pageBook struct {
+	b     *Builder
+	kinds map[string]*pages
+	kind  string // of the record that was read last
+	empty []Page // that end a list, and nothing says of which kind
+}
+
+// pages is what is known of the pages of one kind.
 type pages struct {
 	count int64                  // records in all of them
 	total int64                  // records that there should be
@@ -21,66 +36,95 @@ type listRead struct {
 	place          Place // of the first page
 }
 
-func (i *run) page(o *Object, item stream.Item) {
-	if i.v.Page == nil {
+func newPageBook(b *Builder) *pageBook { return &pageBook{b: b, kinds: map[string]*pages{}} }
+
+// page takes in what stands around the records that were just read. named is the kind that
+// the user, or the name of the list, says these are of; "" when neither does.
+func (p *pageBook) page(o *Object, item stream.Item, named string, said Page) {
+	kind := named
+	switch {
+	case item.Count > 0:
+		kind = p.kind
+	case kind == "":
+		if said.Ends {
+			p.empty = append(p.empty, said)
+		}
 		return
 	}
-	p := i.v.Page(o)
-	known, ok := i.pages[item.List]
+	known, ok := p.kinds[kind]
 	if !ok {
 		known = &pages{known: true}
-		i.pages[item.List] = known
+		p.kinds[kind] = known
 	}
+	known.page(o.At(""), int64(item.Count), said)
+}
+
+func (k *pages) page(at Place, records int64, said Page) {
 	switch {
-	case p.More:
-		known.more++
-		known.count += int64(item.Count)
-		known.place = o.At("")
-	case p.Of > 1 && p.Known && !p.Ends:
-		if known.sizes == nil {
-			known.sizes = map[listSize]*listRead{}
+	case said.More:
+		k.more++
+		k.count += records
+		k.place = at
+	case said.Of > 1 && said.Known && !said.Ends:
+		if k.sizes == nil {
+			k.sizes = map[listSize]*listRead{}
 		}
-		key := listSize{p.Total, p.Of}
-		if known.sizes[key] == nil {
-			known.sizes[key] = &listRead{place: o.At("")}
+		key := listSize{said.Total, said.Of}
+		if k.sizes[key] == nil {
+			k.sizes[key] = &listRead{place: at}
 		}
-		known.sizes[key].pages++
-		known.sizes[key].records += int64(item.Count)
-	case p.Ends || p.Known:
-		known.ends++
-		known.count += int64(item.Count)
-		known.total += p.Total
-		known.known = known.known && p.Known
-		if known.more == 0 {
-			known.place = o.At("")
+		k.sizes[key].pages++
+		k.sizes[key].records += records
+	case said.Ends || said.Known:
+		k.ends++
+		k.count += records
+		k.total += said.Total
+		k.known = k.known && said.Known
+		if k.more == 0 {
+			k.place = at
+		}
+	default: // it may be a part of what others say the whole of
+		k.known = false
+	}
+}
+
+// finish tells what is missing. Lists of one kind are held together: each has one last
+// page, and that says how many records the whole list has.
+func (p *pageBook) finish() {
+	const hint = "export again, all pages, and give all of them"
+	for _, kind := range slices.Sorted(maps.Keys(p.kinds)) {
+		k := p.kinds[kind]
+		for key, read := range k.sizes {
+			// Lists of one size look alike: there may be several.
+			if read.pages%key.pages != 0 || read.records*key.pages != read.pages*key.total {
+				p.b.Fault(read.place, CodePage, kind, hint, "a page is missing of %s: of lists of %d in %d pages, %d pages with %d were given",
+					kind, key.total, key.pages, read.pages, read.records)
+			}
+		}
+		p.end(k)
+		switch {
+		case k.more > 0 && k.ends == 0:
+			p.b.Fault(k.place, CodePage, kind, hint, "this page of %s announces another, and no last one was given", kind)
+		case k.ends > 0 && k.known && k.count < k.total:
+			p.b.Fault(k.place, CodePage, kind, hint, "a page of %s is missing: they should hold %d, and %d were given", kind, k.total, k.count)
+		case k.ends > 0 && k.known && k.count > k.total:
+			p.b.Fault(k.place, CodePage, kind, "is a page given twice?", "the pages of %s should hold %d, and %d were given", kind, k.total, k.count)
 		}
 	}
 }
 
-// missingPages holds what the pages say of their lists against what there is. Lists
-// of one name are held together: each has one last page, and that says how many
-// records the whole list has.
-func (i *run) missingPages() {
-	for _, name := range i.v.Lists {
-		p := i.pages[name]
-		if p == nil {
-			continue
-		}
-		const hint = "export again, all pages, and give all of them"
-		for key, read := range p.sizes {
-			// Lists of one size look alike: there may be several.
-			if read.pages%key.pages != 0 || read.records*key.pages != read.pages*key.total {
-				i.b.Fault(read.place, CodePage, name, hint, "a page is missing of %s: of lists of %d in %d pages, %d pages with %d were given",
-					name, key.total, key.pages, read.pages, read.records)
-			}
-		}
-		switch {
-		case p.more > 0 && p.ends == 0:
-			i.b.Fault(p.place, CodePage, name, hint, "this page of %s announces another, and no last one was given", name)
-		case p.ends > 0 && p.known && p.count < p.total:
-			i.b.Fault(p.place, CodePage, name, hint, "a page of %s is missing: they should hold %d, and %d were given", name, p.total, p.count)
-		case p.ends > 0 && p.known && p.count > p.total:
-			i.b.Fault(p.place, CodePage, name, "is a page given twice?", "the pages of %s should hold %d, and %d were given", name, p.total, p.count)
-		}
+// end ends a list with an empty page, where the only one that is open has as many records
+// as the page says: a list whose last page is full may have one more behind it.
+func (p *pageBook) end(k *pages) {
+	open := k.count - k.total
+	if k.more == 0 || open <= 0 {
+		return
 	}
+	at := slices.IndexFunc(p.empty, func(e Page) bool { return e.Known && e.Total == open })
+	if at < 0 {
+		return
+	}
+	k.ends++
+	k.total += open
+	p.empty = slices.Delete(p.empty, at, at+1)
 }

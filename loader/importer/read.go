@@ -27,7 +27,7 @@ func (i *run) read(ctx context.Context) error {
 	if i.done.Records == 0 && i.b.problems.faults == 0 {
 		i.b.Fault(Place{}, CodeIncomplete, i.v.Name, "", "there is no record in what was given")
 	}
-	i.missingPages()
+	i.pages.finish()
 	i.report()
 	return nil
 }
@@ -100,11 +100,22 @@ func (i *run) item(f File, item stream.Item) {
 	rec := &record{of: f.Of, at: at, raw: item.Raw}
 	o := &Object{b: i.b, record: rec, fields: fields}
 	if item.Page {
-		i.page(o, item)
+		i.page(f, o, item)
 	} else {
 		i.take(f, o)
 	}
 	rec.raw = nil
+}
+
+func (i *run) page(f File, o *Object, item stream.Item) {
+	if i.v.Page == nil {
+		return
+	}
+	named := f.Kind
+	if kind, ok := i.v.named(item.List); ok && named == "" {
+		named = kind.Name
+	}
+	i.pages.page(o, item, named, i.v.Page(o, int64(item.Count)))
 }
 
 func (i *run) take(f File, o *Object) {
@@ -117,7 +128,7 @@ func (i *run) take(f File, o *Object) {
 		i.stranger(o)
 		return
 	}
-	o.record.kind = kind.Name
+	o.record.kind, i.pages.kind = kind.Name, kind.Name
 	kind.Read(o)
 	o.unread()
 }

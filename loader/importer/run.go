@@ -102,7 +102,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	i := &run{cfg: cfg, b: b, v: v, target: t, pages: map[string]*pages{}, done: Progress{Phase: Reading}}
+	i := &run{cfg: cfg, b: b, v: v, target: t, pages: newPageBook(b), done: Progress{Phase: Reading}}
 	result, err := i.run(ctx)
 	return result, errors.Join(err, t.discard())
 }
@@ -120,7 +120,7 @@ type run struct {
 	b       *Builder
 	v       Vendor
 	target  *target
-	pages   map[string]*pages
+	pages   *pageBook
 	done    Progress
 	spooled error // of adding a member to the sorter
 }

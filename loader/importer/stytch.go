@@ -80,7 +80,7 @@ func (s *stytchImport) wrapped(field string, read func(*Object)) func(*Object) {
 // answer knows what stands around everything that the API answers.
 func (s *stytchImport) answer(o *Object) { o.Known("request_id", "status_code") }
 
-func (s *stytchImport) page(o *Object) Page {
+func (s *stytchImport) page(o *Object, _ int64) Page {
 	s.answer(o)
 	meta := o.Object("results_metadata")
 	total, known := meta.Integer("total")

@@ -9,8 +9,9 @@ type Vendor struct {
 	Authority string   // of its tokens' issuers: bundle, token_roles or token_permissions
 	Kinds     []Kind   // in the order in which a record is held against them
 
-	// Page reads what stands around the records of a page. nil: nothing there matters.
-	Page func(o *Object) Page
+	// Page reads what stands around the records of a page, and is told how many these are.
+	// nil: nothing there matters.
+	Page func(o *Object, records int64) Page
 	// Finish runs when every record was read, before the first Place. nil: nothing to do.
 	Finish func()
 	// Place makes the records of one principal of all that was said of it, in the order

@@ -14,13 +14,13 @@ import (
 // which file holds them.
 func wristband(b *Builder) Vendor {
 	w := &wristbandImport{
-		b: b, pages: newPageBook(b), tenants: map[string]string{}, permissions: map[string]wristbandPermission{}, groups: map[string]wristbandGroup{},
+		b: b, tenants: map[string]string{}, permissions: map[string]wristbandPermission{}, groups: map[string]wristbandGroup{},
 		boundaries: map[string]wristbandBoundary{}, roles: map[string]*wristbandRole{}, ids: map[string]string{},
 		toggles: map[string]wristbandToggle{}, policies: map[string]wristbandPolicy{},
 	}
 	return Vendor{
 		Name: "wristband", Lists: []string{"items"}, Authority: "bundle",
-		Kinds: w.pages.counting([]Kind{
+		Kinds: []Kind{
 			{Name: "users", Is: hasAll("id", "tenantId", "applicationId"), Read: w.user},
 			{Name: "tenants", Is: hasAll("id", "domainName", "applicationId"), Read: w.tenant},
 			{Name: "clients", Is: hasAll("id", "grantTypes", "ownerType"), Read: w.client},
@@ -36,7 +36,7 @@ func wristband(b *Builder) Vendor {
 			{Name: "permission_groups", Read: w.group},
 			{Name: "boundaries", Read: w.boundary},
 			{Name: "override_toggles", Read: w.toggle},
-		}),
+		},
 		Page: w.page, Finish: w.finish, Place: w.place,
 	}
 }
@@ -62,7 +62,6 @@ func hasPolicy(o *Object) bool {
 // wristbandImport is an export as far as it was read; ids are Wristband's.
 type wristbandImport struct {
 	b           *Builder
-	pages       *pageBook
 	application string            // its id; there is one
 	tenants     map[string]string // node by id
 	permissions map[string]wristbandPermission
@@ -125,7 +124,7 @@ type wristbandMapping struct {
 	at                         Place
 }
 
-func (w *wristbandImport) page(o *Object) Page {
+func (w *wristbandImport) page(o *Object, _ int64) Page {
 	if failures := o.Objects("failures"); len(failures) > 0 {
 		failures[0].Known("code", "message", "index", "userId", "clientId")
 		o.Fault("failures", CodeField, "the answer reports %d failures: what it lacks is not known", len(failures))
@@ -137,11 +136,9 @@ func (w *wristbandImport) page(o *Object) Page {
 	size, _ := o.Integer("itemsPerPage")
 	total, known := o.Integer("totalResults")
 	if known && size > 0 && first+size <= total {
-		w.pages.page(o, Page{More: true})
-	} else {
-		w.pages.page(o, Page{Total: total, Known: known, Ends: known})
+		return Page{More: true}
 	}
-	return Page{}
+	return Page{Total: total, Known: known, Ends: known}
 }
 
 // ofApplication holds a record's application against that of the others.

@@ -8,7 +8,6 @@ import (
 
 // finish ties together what was read one by one.
 func (w *wristbandImport) finish() {
-	w.pages.finish()
 	w.assign()
 	for _, id := range slices.Sorted(maps.Keys(w.roles)) {
 		w.finishRole(id, w.roles[id])

@@ -133,6 +133,7 @@ func decodeSegment(raw string) (decoded string, same bool, reason Reason) {
 	escapes := 0
 	for i := range len(raw) {
 		switch c := raw[i]; {
+		case isAlphanumeric(c): // nearly all are
 		case c == '\\':
 			return "", false, Backslash
 		case c == '%':
@@ -195,6 +196,9 @@ func confusing(decoded string, last bool) Reason {
 		}
 		return EmptySegment
 	}
+	if decoded[0] != '.' && decoded[0] != ';' {
+		return ""
+	}
 	switch name, _, _ := strings.Cut(decoded, ";"); name {
 	case "":
 		return EmptySegment
@@ -229,11 +233,14 @@ func unhex(c byte) (byte, bool) {
 // standsRaw says whether the canonical form of a segment holds c as it is:
 // RFC 3986's pchar without escapes.
 func standsRaw(c byte) bool {
+	if isAlphanumeric(c) {
+		return true
+	}
 	switch c {
 	case '-', '.', '_', '~', '!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '=', ':', '@':
 		return true
 	}
-	return isAlphanumeric(c)
+	return false
 }
 
 func isAlphanumeric(c byte) bool {
