@@ -131,6 +131,16 @@ func TestHostCorpus(t *testing.T) {
 	})
 }
 
+// One upper-case letter anywhere is enough: two names of one host never differ.
+func TestHostHasNoUpperCaseLetter(t *testing.T) {
+	for c := byte('A'); c <= 'Z'; c++ {
+		raw := "api." + string(c) + ".example"
+		if got, err := canonical.Host(raw); err != nil || got != strings.ToLower(raw) {
+			t.Errorf("%s: got %q, %v, want %q", raw, got, err, strings.ToLower(raw))
+		}
+	}
+}
+
 func TestQueryCorpus(t *testing.T) {
 	compareCorpus(t, "testdata/queries.txt", func(raw string) string {
 		values, err := canonical.Query(raw)

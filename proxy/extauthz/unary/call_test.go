@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/rolegate/rolegate/proxy/extauthz/unary"
 )
 
 // TestContext: the context of an answer is as Go's contexts are, at each time of its
@@ -17,58 +19,54 @@ import (
 func TestContext(t *testing.T) {
 	for name, c := range map[string]struct {
 		timeout string
-		answer  func(t *testing.T, ctx context.Context)
+		answer  func(ctx context.Context) error
 	}{
-		"without a deadline": {"", func(t *testing.T, ctx context.Context) {
+		"without a deadline": {"", func(ctx context.Context) error {
 			if at, ok := ctx.Deadline(); ok || !at.IsZero() {
-				t.Errorf("got a deadline, %v", at)
+				return fmt.Errorf("got a deadline, %v", at)
 			}
 			time.Sleep(time.Hour)
-			isErr(t, ctx, nil)
+			return isErr(ctx, nil)
 		}},
-		"without a deadline, and somebody waits": {"", func(t *testing.T, ctx context.Context) {
+		"without a deadline, and somebody waits": {"", func(ctx context.Context) error {
 			_ = ctx.Done()
 			time.Sleep(time.Hour)
-			isErr(t, ctx, nil)
-			isOpen(t, ctx)
+			return errors.Join(isErr(ctx, nil), isDone(ctx, false))
 		}},
-		"a deadline that is not looked at until it has passed": {"1S", func(t *testing.T, ctx context.Context) {
+		"a deadline that is not looked at until it has passed": {"1S", func(ctx context.Context) error {
 			if at, ok := ctx.Deadline(); !ok || time.Until(at) != time.Second {
-				t.Errorf("got %v, %v until the deadline, want a second", ok, time.Until(at))
+				return fmt.Errorf("got %v, %v until the deadline, want a second", ok, time.Until(at))
 			}
 			time.Sleep(time.Second - 1)
-			isErr(t, ctx, nil)
+			before := isErr(ctx, nil)
 			time.Sleep(1)
-			isErr(t, ctx, context.DeadlineExceeded)
-			isClosed(t, ctx)
-			isErr(t, ctx, context.DeadlineExceeded)
+			return errors.Join(before, isErr(ctx, context.DeadlineExceeded), isDone(ctx, true), isErr(ctx, context.DeadlineExceeded))
 		}},
-		"a deadline that is waited for": {"1S", func(t *testing.T, ctx context.Context) {
+		"a deadline that is waited for": {"1S", func(ctx context.Context) error {
 			began := time.Now()
 			<-ctx.Done()
 			if took := time.Since(began); took != time.Second {
-				t.Errorf("it ended after %v, want a second", took)
+				return fmt.Errorf("it ended after %v, want a second", took)
 			}
-			isErr(t, ctx, context.DeadlineExceeded)
+			return isErr(ctx, context.DeadlineExceeded)
 		}},
-		"one that is made of it": {"1S", func(t *testing.T, ctx context.Context) {
+		"one that is made of it": {"1S", func(ctx context.Context) error {
 			derived, cancel := context.WithCancel(context.WithValue(ctx, key{}, "value"))
 			defer cancel()
-			isErr(t, derived, nil)
+			before := isErr(derived, nil)
 			if got := derived.Value(key{}); got != "value" {
-				t.Errorf("got the value %v", got)
+				return fmt.Errorf("got the value %v", got)
 			}
 			<-derived.Done()
-			isErr(t, derived, context.DeadlineExceeded)
+			return errors.Join(before, isErr(derived, context.DeadlineExceeded))
 		}},
-		"when the connection is ended": {"", func(t *testing.T, ctx context.Context) { // for its age
+		"when the connection is ended": {"", func(ctx context.Context) error { // for its age
 			time.Sleep(5 * time.Hour)
-			isErr(t, ctx, context.Canceled)
-			isClosed(t, ctx)
+			return errors.Join(isErr(ctx, context.Canceled), isDone(ctx, true))
 		}},
-		"when the connection is ended, and somebody waits": {"", func(t *testing.T, ctx context.Context) {
+		"when the connection is ended, and somebody waits": {"", func(ctx context.Context) error {
 			<-ctx.Done()
-			isErr(t, ctx, context.Canceled)
+			return isErr(ctx, context.Canceled)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,15 +78,13 @@ func TestContext(t *testing.T) {
 					if got := ctx.Value(key{}); got != nil {
 						t.Errorf("got the value %v, which nobody gave", got)
 					}
-					c.answer(t, ctx)
+					if err := c.answer(ctx); err != nil {
+						t.Error(err)
+					}
 					answered <- ctx
 					return say(ctx, dst, message)
 				}
-				client, stop := piped(t, cfg)
-				p := pipedPeer(t, client)
-				all := p.listener(func(*heard, http2.Frame) bool { return false })
-				p.write([]byte(http2.ClientPreface))
-				p.must(p.WriteSettings())
+				p, all, stop := bubble(t, cfg)
 				var more []string
 				if c.timeout != "" {
 					more = []string{"grpc-timeout", c.timeout}
@@ -101,8 +97,9 @@ func TestContext(t *testing.T) {
 				if before == nil {
 					t.Error("the context of an answer that was given has not ended")
 				}
-				isClosed(t, ctx)
-				isErr(t, ctx, before)
+				if err := errors.Join(isDone(ctx, true), isErr(ctx, before)); err != nil {
+					t.Error(err)
+				}
 				stop(time.Second)
 				<-all
 			})
@@ -110,33 +107,41 @@ func TestContext(t *testing.T) {
 	}
 }
 
+// bubble is a server and its client, within a bubble of time. all is what the client has
+// heard when the connection has ended.
+func bubble(t *testing.T, cfg unary.Config, settings ...http2.Setting) (p *peer, all <-chan *heard, stop func(time.Duration)) {
+	t.Helper()
+	client, stop := piped(t, cfg)
+	p = pipedPeer(t, client)
+	all = p.listener(func(*heard, http2.Frame) bool { return false })
+	p.write([]byte(http2.ClientPreface))
+	p.must(p.WriteSettings(settings...))
+	return p, all, stop
+}
+
 // key is of a value in a context.
 type key struct{}
 
-func isErr(t *testing.T, ctx context.Context, want error) {
-	t.Helper()
+func isErr(ctx context.Context, want error) error {
 	if got := ctx.Err(); !errors.Is(got, want) {
-		t.Errorf("its error: got %v, want %v", got, want)
+		return fmt.Errorf("the context's error: got %w, want %w", got, want)
 	}
+	return nil
 }
 
-func isClosed(t *testing.T, ctx context.Context) {
-	t.Helper()
+func isDone(ctx context.Context, want bool) error {
+	waits := ctx.Done()
 	synctest.Wait()
+	got := false
 	select {
-	case <-ctx.Done():
-	default:
-		t.Error("who waits for it waits, want that it has ended")
-	}
-}
-
-func isOpen(t *testing.T, ctx context.Context) {
-	t.Helper()
-	select {
-	case <-ctx.Done():
-		t.Error("it has ended")
+	case <-waits:
+		got = true
 	default:
 	}
+	if got != want {
+		return fmt.Errorf("the context has ended: got %v, want %v", got, want)
+	}
+	return nil
 }
 
 // TestOneReads: a connection is read by one goroutine at a time, however often it is said
@@ -169,6 +174,43 @@ func TestOneReads(t *testing.T) {
 
 // doneOrOver is done, or that the connection has ended.
 func doneOrOver(ids ...uint32) func(*heard, http2.Frame) bool {
-	all := done(slices.Clone(ids)...)
+	all := done(ids...)
 	return func(h *heard, f http2.Frame) bool { return f == nil || all(h, f) }
+}
+
+// TestAnswersAreApart: an answer that was begun and takes longer holds nothing of those that
+// are given meanwhile, nor they of it.
+func TestAnswersAreApart(t *testing.T) {
+	cfg := config()
+	release := make(chan struct{})
+	cfg.Answer = func(ctx context.Context, dst []byte, message string) []byte {
+		dst = say(ctx, dst, message)
+		if strings.HasPrefix(message, "slow") {
+			_ = ctx.Done()
+			<-release
+		}
+		return dst
+	}
+	_, addr := serve(t, cfg)
+	p := dial(t, addr)
+	want := map[uint32]answer{}
+	ask := func(id uint32, message string) {
+		p.ask(id, message)
+		want[id] = said(message)
+	}
+	ask(1, strings.Repeat("first", 100))
+	for id := uint32(3); id < 23; id += 4 {
+		ask(id, fmt.Sprint("slow, of stream ", id))
+		ask(id+2, fmt.Sprint("soon, of stream ", id+2))
+	}
+	answers := p.until(done(1, 5, 9, 13, 17, 21)).answers
+	close(release)
+	for id, a := range p.until(done(3, 7, 11, 15, 19)).answers {
+		answers[id] = a
+	}
+	for id := range want {
+		if answers[id] != want[id] {
+			t.Errorf("stream %d: got %.100v, want %.100v", id, answers[id], want[id])
+		}
+	}
 }

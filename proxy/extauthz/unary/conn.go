@@ -20,8 +20,8 @@ type conn struct {
 	framer  *http2.Framer
 	heads   *heads
 	room    []byte // for the next answer; nil while one is in it
-	block   []byte // of a header block in several frames
-	blockOf uint32 // the stream of that block; 0: none
+	block   []byte // of a header block in several frames, of which some came
+	blockOf uint32 // the stream of that block
 	ends    bool   // that block ends its stream
 	taken   int    // bytes of messages, of which the client was not told to send as many again
 

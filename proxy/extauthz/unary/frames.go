@@ -38,7 +38,7 @@ func (c *conn) headers(id uint32, part []byte, whole, ends bool) (reads bool, er
 		return true, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
 	}
 	block := part
-	if !whole || c.blockOf != 0 {
+	if !whole || len(c.block) > 0 {
 		c.block = append(c.block, part...)
 		c.blockOf, c.ends = id, ends
 		if !whole {
@@ -48,7 +48,7 @@ func (c *conn) headers(id uint32, part []byte, whole, ends bool) (reads bool, er
 			return true, nil
 		}
 		block = c.block
-		if c.block, c.blockOf = c.block[:0], 0; cap(c.block) > mostKept {
+		if c.block = c.block[:0]; cap(c.block) > mostKept {
 			c.block = nil
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -32,9 +31,7 @@ var errNotHTTP2 = errors.New("the connection does not begin as HTTP/2 does")
 // greet makes the connection one of HTTP/2, and looks whom it is for. seen is all that was
 // read.
 func (c *conn) greet() (seen []byte, ours bool, err error) {
-	if err := c.within(greetTime); err != nil {
-		return nil, false, err
-	}
+	c.within(greetTime)
 	if c.server.cfg.TLS != nil {
 		t := tls.Server(c.net, c.server.cfg.TLS)
 		if err := t.HandshakeContext(context.Background()); err != nil {
@@ -57,29 +54,24 @@ func (c *conn) greet() (seen []byte, ours bool, err error) {
 	if string(preface) != http2.ClientPreface {
 		return nil, false, errNotHTTP2
 	}
-	if err := c.within(chooseTime); err != nil {
-		return nil, false, err
-	}
+	c.within(chooseTime)
 	path, err := firstPath(http2.NewFramer(nil, r), func() bool { return b.Len() > maxGreeting })
-	// What is no request is ours to refuse, and who is silent may ask for the method yet.
-	ours = path == "" || path == c.server.cfg.Method
-	if timedOut, ok := errors.AsType[net.Error](err); ok && !timedOut.Timeout() {
+	if errors.Is(err, errNotHTTP2) {
 		return nil, false, err
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, errNotHTTP2) {
-		return nil, false, err
-	}
-	return b.Bytes(), ours, nil
+	// What is no request is ours to refuse, who is silent may ask for the method yet, and
+	// what cannot be read will not be read a second time.
+	return b.Bytes(), path == "" || path == c.server.cfg.Method, nil
 }
 
 // within gives the client that long for what it should say next; less if the server stops.
-func (c *conn) within(d time.Duration) error {
+func (c *conn) within(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.asked {
 		d = min(d, chooseTime)
 	}
-	return c.net.SetDeadline(time.Now().Add(d))
+	_ = c.net.SetDeadline(time.Now().Add(d)) // if it fails, so will the reading
 }
 
 // settings says what clients may send. Another server may say it again.

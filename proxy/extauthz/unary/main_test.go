@@ -121,6 +121,7 @@ func newPeer(t reporter, c net.Conn) *peer {
 	t.Helper()
 	p := &peer{t: t, Conn: c, Framer: http2.NewFramer(c, c), decoder: hpack.NewDecoder(4096, nil)}
 	p.encoder = hpack.NewEncoder(&p.block)
+	p.SetMaxReadFrameSize(16 << 10) // as large as may be, until somebody says otherwise
 	return p
 }
 
