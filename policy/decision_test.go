@@ -15,16 +15,35 @@ func TestTheZeroDecisionDenies(t *testing.T) {
 	}
 }
 
-func TestDecisionOf(t *testing.T) {
-	type answer struct {
-		Effect  Effect
-		Reason  string
-		Until   time.Time
-		Bounded bool
-		Fault   bool
+// answer is what a result means.
+type answer struct {
+	Effect  Effect
+	Reason  string
+	Until   time.Time
+	Bounded bool
+	Fault   bool
+}
+
+// answers holds results, as Rego writes them, against what they mean; lenient: to policies
+// for OPA.
+func answers(t *testing.T, lenient bool, all map[string]answer) {
+	t.Helper()
+	for result, want := range all {
+		v := ast.MustParseTerm(result).Value
+		d, bounded, err := decisionOf(v, lenient)
+		got := answer{d.Effect, d.Reason, d.ValidUntil, bounded, err != nil}
+		if !cmp.Equal(got, want) {
+			t.Errorf("%s: got %+v, want %+v (%v)", result, got, want, err)
+		}
+		if err == nil && d.Result != v || err != nil && d.Result != nil {
+			t.Errorf("%s: got the result %v", result, d.Result)
+		}
 	}
+}
+
+func TestDecisionOf(t *testing.T) {
 	fault := answer{Fault: true}
-	for result, want := range map[string]answer{
+	answers(t, false, map[string]answer{
 		`true`:                                   {Effect: Allow, Reason: "allowed"},
 		`false`:                                  {Reason: "explicit_deny"},
 		`{"allowed": true}`:                      {Effect: Allow, Reason: "allowed"},
@@ -55,17 +74,7 @@ func TestDecisionOf(t *testing.T) {
 		`{"allow": true, "valid_until": 9.007199254740992e15}`: {Effect: Allow, Reason: "allowed", Until: time.UnixMilli(1 << 53), Bounded: true},
 		`{"allow": true, "valid_until": 9.007199254740994e15}`: fault,
 		`{"allow": true, "valid_until": 9007199254740993}`:     {Effect: Allow, Reason: "allowed", Until: time.UnixMilli(1<<53 + 1), Bounded: true},
-	} {
-		v := ast.MustParseTerm(result).Value
-		d, bounded, err := decisionOf(v, false)
-		got := answer{d.Effect, d.Reason, d.ValidUntil, bounded, err != nil}
-		if !cmp.Equal(got, want) {
-			t.Errorf("%s: got %+v, want %+v (%v)", result, got, want, err)
-		}
-		if err == nil && d.Result != v || err != nil && d.Result != nil {
-			t.Errorf("%s: got the result %v", result, d.Result)
-		}
-	}
+	})
 	if d, _, err := decisionOf(nil, false); err == nil || d.Effect != Deny {
 		t.Errorf("undefined: got %+v, want a fault", d)
 	}
@@ -115,15 +124,8 @@ func TestReasonsHaveTheirVerdictStatusAndLabel(t *testing.T) {
 // TestDecisionsOfPoliciesForOPA: for them `allowed` is the whole verdict; what else a result
 // holds may mean something else to them, and is no fault.
 func TestDecisionsOfPoliciesForOPA(t *testing.T) {
-	type answer struct {
-		Effect  Effect
-		Reason  string
-		Until   time.Time
-		Bounded bool
-		Fault   bool
-	}
 	fault := answer{Fault: true}
-	for result, want := range map[string]answer{
+	answers(t, true, map[string]answer{
 		`true`:                                         {Effect: Allow, Reason: "allowed"},
 		`false`:                                        {Reason: "explicit_deny"},
 		`{"allowed": true}`:                            {Effect: Allow, Reason: "allowed"},
@@ -142,17 +144,7 @@ func TestDecisionsOfPoliciesForOPA(t *testing.T) {
 		`{"allowed": null}`:                            fault,
 		`{}`:                                           fault,
 		`"true"`:                                       fault,
-	} {
-		v := ast.MustParseTerm(result).Value
-		d, bounded, err := decisionOf(v, true)
-		got := answer{d.Effect, d.Reason, d.ValidUntil, bounded, err != nil}
-		if !cmp.Equal(got, want) {
-			t.Errorf("%s: got %+v, want %+v (%v)", result, got, want, err)
-		}
-		if err == nil && d.Result != v || err != nil && d.Result != nil {
-			t.Errorf("%s: got the result %v", result, d.Result)
-		}
-	}
+	})
 }
 
 // TestEffectsInWords: what is no effect denies.

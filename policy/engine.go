@@ -417,20 +417,22 @@ func (v View) Bypass() string {
 // Eval answers an entry point's whole value on the whole input, evaluated now and
 // remembered nowhere: for tools. ErrUndefined: it has none.
 func (v View) Eval(ctx context.Context, entrypoint string, in Input, now time.Time) (ast.Value, error) {
-	if v.at == nil {
-		return nil, ErrNotReady
-	}
-	q, err := v.at.query(ctx, entrypoint)
-	if err != nil {
-		return nil, err
-	}
-	doc, _ := in.Lookup(ast.Ref{})
-	return v.at.eval(ctx, q, doc, now)
+	return v.evalOn(ctx, entrypoint, now, func(*query) ast.Value {
+		doc, _ := in.Lookup(ast.Ref{})
+		return doc
+	})
 }
 
 // EvalPruned is [View.Eval] on what the entry point's footprint holds of the input, and
 // nothing else: as a decision is made. A sound footprint answers the same.
 func (v View) EvalPruned(ctx context.Context, entrypoint string, in Input, now time.Time) (ast.Value, error) {
+	return v.evalOn(ctx, entrypoint, now, func(q *query) ast.Value {
+		plan := q.analysis().plan
+		return plan.Build(plan.Read(in))
+	})
+}
+
+func (v View) evalOn(ctx context.Context, entrypoint string, now time.Time, doc func(*query) ast.Value) (ast.Value, error) {
 	if v.at == nil {
 		return nil, ErrNotReady
 	}
@@ -438,6 +440,5 @@ func (v View) EvalPruned(ctx context.Context, entrypoint string, in Input, now t
 	if err != nil {
 		return nil, err
 	}
-	plan := q.analysis().plan
-	return v.at.eval(ctx, q, plan.Build(plan.Read(in)), now)
+	return v.at.eval(ctx, q, doc(q), now)
 }

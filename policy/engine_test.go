@@ -178,11 +178,7 @@ func TestAPinnedViewKeepsItsSnapshot(t *testing.T) {
 
 func TestOneEvaluationForCallersWhoAskTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := NewEngine(Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
+		e := newEngine(t, Config{})
 		e.Install(compile(t, windows("ann", 0, 5000), small))
 		var evaluations atomic.Int64
 		release := make(chan struct{})
@@ -228,11 +224,7 @@ func TestOneEvaluationForCallersWhoAskTheSame(t *testing.T) {
 
 func TestAWaiterEvaluatesItselfWhenTheLeaderFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := NewEngine(Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
+		e := newEngine(t, Config{})
 		e.Install(compile(t, windows("ann", 0, 5000), small))
 		var evaluations atomic.Int64
 		release := make(chan struct{})
@@ -266,10 +258,7 @@ func TestADeadlineIsAnsweredWhileAnEvaluationGoesOn(t *testing.T) {
 	for _, bypass := range []bool{false, true} {
 		t.Run(fmt.Sprintf("bypass=%t", bypass), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e, err := NewEngine(Config{})
-				if err != nil {
-					t.Fatal(err)
-				}
+				e := newEngine(t, Config{})
 				modules := []string{small}
 				if bypass {
 					modules = []string{"package rolegate\n\ndecision := data.authz.answer", "package authz\n\nanswer := time.now_ns() > 0"}
@@ -291,7 +280,6 @@ func TestADeadlineIsAnsweredWhileAnEvaluationGoesOn(t *testing.T) {
 					t.Errorf("answered after %v, want 20ms", took)
 				}
 				close(stuck)
-				e.Close()
 			})
 		})
 	}

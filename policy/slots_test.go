@@ -20,11 +20,7 @@ func one(ctx context.Context, e *Engine, id string) (Decision, error) {
 
 func TestOverloadIsRefusedAndMemoryIsNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := NewEngine(Config{Concurrency: 1, QueueWait: 20 * time.Millisecond, Timeout: time.Minute})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
+		e := newEngine(t, Config{Concurrency: 1, QueueWait: 20 * time.Millisecond, Timeout: time.Minute})
 		e.Install(compile(t, windows("ann", 0, 5000), small))
 		if d, err := one(t.Context(), e, "ann"); err != nil || d.Effect != Allow {
 			t.Fatalf("got %+v, %v, want an allow", d, err)
@@ -81,11 +77,7 @@ func TestOverloadIsRefusedAndMemoryIsNot(t *testing.T) {
 
 func TestWhoIsGoneIsNotEvaluatedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := NewEngine(Config{Concurrency: 1, QueueWait: time.Second, Timeout: time.Minute})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
+		e := newEngine(t, Config{Concurrency: 1, QueueWait: time.Second, Timeout: time.Minute})
 		e.Install(compile(t, windows("ann", 0, 5000),
 			"package rolegate\n\ndecision := data.authz.answer", "package authz\n\nanswer := time.now_ns() > 0"))
 		release, evaluations := make(chan struct{}), 0
@@ -113,11 +105,7 @@ func TestWhoIsGoneIsNotEvaluatedFor(t *testing.T) {
 func TestAnOverdueEvaluationIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []string
-		e, err := NewEngine(Config{Timeout: time.Second, Overdue: func(entrypoint string) { told = append(told, entrypoint) }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
+		e := newEngine(t, Config{Timeout: time.Second, Overdue: func(entrypoint string) { told = append(told, entrypoint) }})
 		e.Install(compile(t, windows("ann", 0, 5000), small))
 		takes := 1900 * time.Millisecond
 		e.eval = func(s *Snapshot, ctx context.Context, q *query, in ast.Value, now time.Time) (ast.Value, error) {

@@ -118,7 +118,7 @@ func (s *Snapshot) compile(modules map[string]*ast.Module, allowed []string) err
 	s.compiler = ast.NewCompiler().WithCapabilities(capabilities(allowed)).SetErrorLimit(maxCompileErrors)
 	s.compiler.Compile(modules)
 	if s.compiler.Failed() {
-		return compileProblems(s.compiler.Errors)
+		return CompileProblems(s.compiler.Errors)
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func (s *Snapshot) conflicts(ctx context.Context) error {
 	}
 	defer s.store.Abort(ctx, txn)
 	if errs := ast.CheckPathConflicts(s.compiler, storage.NonEmpty(ctx, s.store, txn)); len(errs) > 0 {
-		return compileProblems(errs)
+		return CompileProblems(errs)
 	}
 	return nil
 }
@@ -175,7 +175,8 @@ func refused(builtin string) bool {
 	}
 }
 
-func compileProblems(errs ast.Errors) Problems {
+// CompileProblems are what the compiler says, by place, with what would help.
+func CompileProblems(errs ast.Errors) Problems {
 	problems := make(Problems, 0, len(errs))
 	for _, e := range errs {
 		p := Problem{Code: e.Code, Message: e.Message}

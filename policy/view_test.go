@@ -195,11 +195,7 @@ func TestWithoutAClockNothingNeedsABound(t *testing.T) {
 // an answer of its own, if that of the leader does not hold then; all are counted.
 func TestAWaiterTakesOnlyWhatHoldsForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := NewEngine(Config{AuditEvery: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
+		e := newEngine(t, Config{AuditEvery: -1})
 		e.Install(compile(t, windows("ann", 1000, 2000), small))
 		release := make(chan struct{})
 		var held atomic.Bool
@@ -235,11 +231,7 @@ func TestAWaiterTakesOnlyWhatHoldsForIt(t *testing.T) {
 // tried themselves, with what the evaluation said.
 func TestWhoeverFailsIsToldOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := NewEngine(Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
+		e := newEngine(t, Config{})
 		e.Install(compile(t, windows("ann", 0, 5000), small))
 		release, failure := make(chan struct{}), errors.New("out of luck")
 		e.eval = func(*Snapshot, context.Context, *query, ast.Value, time.Time) (ast.Value, error) {
@@ -267,11 +259,7 @@ func TestWhoeverFailsIsToldOfIt(t *testing.T) {
 // TestAnEvaluationsOwnLimitIsATimeout: for who leads, whatever the evaluation says of it.
 func TestAnEvaluationsOwnLimitIsATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := NewEngine(Config{Timeout: 20 * time.Millisecond})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
+		e := newEngine(t, Config{Timeout: 20 * time.Millisecond})
 		e.Install(compile(t, windows("ann", 0, 5000), small))
 		stopped := errors.New("stopped")
 		e.eval = func(_ *Snapshot, ctx context.Context, _ *query, _ ast.Value, _ time.Time) (ast.Value, error) {

@@ -50,7 +50,7 @@ func (v *verifier) verify(ctx context.Context, t loader.Trial) (policy.Problems,
 			return add(r)
 		})
 		if faults, ok := errors.AsType[ast.Errors](err); ok {
-			found = append(found, problemsOf(faults)...)
+			found = append(found, policy.CompileProblems(faults)...)
 		} else if err != nil {
 			return nil, err
 		}
@@ -72,18 +72,6 @@ func matching(t loader.Trial) string {
 		return ""
 	}
 	return `^(` + strings.Join(packages, "|") + `)\.`
-}
-
-func problemsOf(faults ast.Errors) policy.Problems {
-	problems := make(policy.Problems, 0, len(faults))
-	for _, e := range faults {
-		p := policy.Problem{Message: e.Message}
-		if e.Location != nil {
-			p.File, p.Line, p.Column = e.Location.File, e.Location.Row, e.Location.Col
-		}
-		problems = append(problems, p)
-	}
-	return problems
 }
 
 // cases runs the case files. One that cannot be read is a problem of its own.
