@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http/httptest"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +95,8 @@ func certified(t *testing.T, c *envoy.Config, path string) {
 func examine(t *testing.T, binary, admin string) ([]string, int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary, "doctor", "--envoy-admin", admin, "-f", "json")
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
 	out, err := cmd.Output()
 	if cmd.ProcessState == nil {
 		t.Fatal(err)
@@ -103,7 +106,7 @@ func examine(t *testing.T, binary, admin string) ([]string, int) {
 		Findings []struct{ Code string }
 	}
 	if err := json.Unmarshal(out, &report); err != nil || report.Filters != 1 {
-		t.Fatalf("%q: %v, want a report on one filter", out, err)
+		t.Fatalf("%q: %v, want a report on one filter; it says %s", out, err, &complaints)
 	}
 	var codes []string
 	for _, f := range report.Findings {
