@@ -3,8 +3,8 @@
 // and installs it in one step. Whatever fails before that leaves the last good
 // snapshot in charge.
 //
-// [Loader] does this for as long as a server runs, [Read] and [Open] once, for
-// commands; all of them take the same path.
+// [Loader] does this for as long as a server runs, [Open] once, for commands; both take
+// the same path.
 //
 // A directory with a manifest, Rego or data at its top is one bundle. Otherwise
 // each of its subdirectories and each *.tar.gz in it is one. Names that begin with

@@ -24,7 +24,7 @@ func TestMembersAsTheLibraryFindsThem(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "data.json"), []byte(`{"rbac": {"tenants": {"@root": {}}}}`))
-	base, _, err := loader.Read(t.Context(), dir)
+	base, err := loader.Open(t.Context(), loader.Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestMembersAsTheLibraryFindsThem(t *testing.T) {
 	found := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		doc := drawWorld(rt)
-		snapshot, err := base.WithData(t.Context(), map[string]any{"rbac": doc})
+		snapshot, err := base.Snapshot.WithData(t.Context(), map[string]any{"rbac": doc})
 		if err != nil {
 			rt.Fatal(err)
 		}

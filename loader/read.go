@@ -17,7 +17,7 @@ import (
 // Set is a directory of bundles, read once.
 type Set struct {
 	Snapshot *policy.Snapshot
-	Warnings policy.Problems
+	Warnings policy.Problems        // what does not refuse the bundles
 	Bundles  []BundleStatus         // by name
 	Modules  map[string]*ast.Module // without the role library's, by file name
 	Tests    map[string]*ast.Module // the *_test.rego of the bundles; no decision knows them
@@ -35,15 +35,8 @@ func (s Set) Changed(ctx context.Context, old map[string]any) (policy.Problems, 
 	return place(found, s.bundles), nil
 }
 
-// Read reads the bundles of a directory once and compiles them: what Run does
-// before it installs. warnings are what does not refuse them. The error is
-// [policy.Problems] where a bundle is at fault.
-func Read(ctx context.Context, dir string) (snapshot *policy.Snapshot, warnings policy.Problems, err error) {
-	set, err := Open(ctx, Config{Dir: dir})
-	return set.Snapshot, set.Warnings, err
-}
-
-// Open is [Read] with all that was found, and with everything that can be configured.
+// Open reads the bundles of a directory once and compiles them: what Run does before it
+// installs. The error is [policy.Problems] where a bundle is at fault.
 func Open(ctx context.Context, cfg Config) (Set, error) {
 	cfg = cfg.withDefaults()
 	build, err := newBuilder(cfg)

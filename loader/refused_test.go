@@ -13,7 +13,7 @@ import (
 	"github.com/rolegate/rolegate/policy"
 )
 
-// Each case is laid over the good set. It is refused in the same words by Read and
+// Each case is laid over the good set. It is refused in the same words by Open and
 // by a running loader, which goes on deciding with what it has, and recovers. The folder
 // is a link to either of the two: nobody sees the case half there.
 func TestRefused(t *testing.T) {
@@ -39,10 +39,10 @@ func TestRefused(t *testing.T) {
 				t.Fatalf("got %+v, want generation 1", e)
 			}
 			swapLink(t, spoilt, dir)
-			_, _, err := loader.Read(t.Context(), dir)
+			_, err := loader.Open(t.Context(), loader.Config{Dir: dir})
 			problems, ok := errors.AsType[policy.Problems](err)
 			if !ok {
-				t.Fatalf("Read: got %v, want problems", err)
+				t.Fatalf("Open: got %v, want problems", err)
 			}
 			got := problems.Error() + "\n"
 			r.refuses(t, problems)
@@ -73,10 +73,10 @@ func (r *running) refuses(t *testing.T, want policy.Problems) {
 		known[p.String()], missing[p.String()] = true, true
 	}
 	for len(missing) > 0 {
-		e := r.event(t, "all the problems that Read names", refused)
+		e := r.event(t, "all the problems that Open names", refused)
 		for _, p := range e.Problems {
 			if !known[p.String()] {
-				t.Fatalf("the loader says %q; Read says\n%s", p, want.Error())
+				t.Fatalf("the loader says %q; Open says\n%s", p, want.Error())
 			}
 			delete(missing, p.String())
 		}

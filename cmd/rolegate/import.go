@@ -199,16 +199,6 @@ func tallies(c importer.Count) []namedTally {
 
 // encodeImport prints everything as one object.
 func (p *program) encodeImport(r importRequest, result importer.Result, faults policy.Problems) error {
-	type found struct {
-		Severity string `json:"severity"`
-		Code     string `json:"code"`
-		Subject  string `json:"subject,omitempty"`
-		File     string `json:"file,omitempty"`
-		Line     int    `json:"line,omitempty"`
-		Column   int    `json:"column,omitempty"`
-		Message  string `json:"message"`
-		Hint     string `json:"hint,omitempty"`
-	}
 	type unknown struct {
 		Kind  string `json:"kind"`
 		Field string `json:"field"`
@@ -230,13 +220,7 @@ func (p *program) encodeImport(r importRequest, result importer.Result, faults p
 		Unknown       []unknown        `json:"unknown_fields"`
 	}{SchemaVersion: 1, Written: len(faults) == 0, Dir: r.dir, Revision: result.Revision, Problems: []found{}, Unknown: []unknown{}}
 	for _, problem := range slices.Concat(faults, result.Warnings) {
-		severity := "error"
-		if problem.Warning {
-			severity = "warning"
-		}
-		out.Problems = append(out.Problems, found{
-			severity, problem.Code, problem.Subject, problem.File, problem.Line, problem.Column, problem.Message, problem.Hint,
-		})
+		out.Problems = append(out.Problems, foundOf(problem))
 	}
 	for _, u := range result.Unknown {
 		out.Unknown = append(out.Unknown, unknown{u.Kind, u.Field, u.Count})

@@ -156,11 +156,11 @@ func (tr trip) imported(t *testing.T) *policy.Engine {
 	if _, err := importer.Run(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	snapshot, warnings, err := loader.Read(t.Context(), cfg.Dir)
+	set, err := loader.Open(t.Context(), loader.Config{Dir: cfg.Dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range warnings {
+	for _, w := range set.Warnings {
 		t.Log(w)
 	}
 	engine, err := policy.NewEngine(policy.Config{AuditEvery: 1, Timeout: patience})
@@ -168,7 +168,7 @@ func (tr trip) imported(t *testing.T) *policy.Engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(engine.Close)
-	engine.Install(snapshot)
+	engine.Install(set.Snapshot)
 	return engine
 }
 

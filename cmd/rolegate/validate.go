@@ -277,17 +277,6 @@ func tokenLength(rest []rune) int {
 
 // encodeValidation prints everything as one object.
 func (p *program) encodeValidation(all []validation, _ time.Duration) error {
-	type found struct {
-		Severity string   `json:"severity"`
-		Code     string   `json:"code"`
-		Subject  string   `json:"subject,omitempty"`
-		File     string   `json:"file,omitempty"`
-		Line     int      `json:"line,omitempty"`
-		Column   int      `json:"column,omitempty"`
-		Path     []string `json:"path,omitempty"`
-		Message  string   `json:"message"`
-		Hint     string   `json:"hint,omitempty"`
-	}
 	result := struct {
 		SchemaVersion int      `json:"schema_version"`
 		Errors        int      `json:"errors"`
@@ -300,15 +289,11 @@ func (p *program) encodeValidation(all []validation, _ time.Duration) error {
 		result.Members += v.members
 		result.Public = append(result.Public, v.public...)
 		for _, problem := range v.problems {
-			f := found{
-				Severity: "error", Code: problem.Code, Subject: problem.Subject, Line: problem.Line, Column: problem.Column,
-				Path: problem.Path, Message: problem.Message, Hint: problem.Hint,
-			}
+			f := foundOf(problem)
 			if problem.File != "" {
 				f.File = filepath.Join(v.dir, filepath.FromSlash(problem.File))
 			}
 			if problem.Warning {
-				f.Severity = "warning"
 				result.Warnings++
 			} else {
 				result.Errors++

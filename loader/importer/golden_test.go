@@ -147,11 +147,11 @@ func told(t *testing.T, cfg importer.Config) string {
 
 func accepted(t *testing.T, dir string, quiet bool) {
 	t.Helper()
-	_, warnings, err := loader.Read(context.WithoutCancel(t.Context()), dir)
+	set, err := loader.Open(context.WithoutCancel(t.Context()), loader.Config{Dir: dir})
 	if err != nil {
 		t.Errorf("the bundle is refused: %v", err)
 	}
-	if quiet && len(warnings) > 0 {
-		t.Errorf("the import is silent, and the bundle warns: %v", warnings)
+	if quiet && len(set.Warnings) > 0 {
+		t.Errorf("the import is silent, and the bundle warns: %v", set.Warnings)
 	}
 }

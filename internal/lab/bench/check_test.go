@@ -121,7 +121,7 @@ const patience = time.Minute
 // inProcess wires what `serve` does, without listeners.
 func inProcess(tb testing.TB, dir string, cfg policy.Config) *extauthz.Server {
 	tb.Helper()
-	snapshot, _, err := loader.Read(tb.Context(), filepath.Join(dir, "bundle"))
+	set, err := loader.Open(tb.Context(), loader.Config{Dir: filepath.Join(dir, "bundle")})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func inProcess(tb testing.TB, dir string, cfg policy.Config) *extauthz.Server {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(engine.Close)
-	engine.Install(snapshot)
+	engine.Install(set.Snapshot)
 	id, err := identity.New(identity.Config{Authenticators: []identity.Authenticator{{JWT: &identity.JWT{Issuers: []identity.Issuer{{
 		Issuer: issuer, JWKSFile: filepath.Join(dir, "jwks.json"), Audiences: []string{audience},
 	}}}}}}, nil, zap.NewNop())

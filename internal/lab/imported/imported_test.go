@@ -104,7 +104,7 @@ func build(t *testing.T, vendor string, w world) *stand {
 	imports(t, vendor, filepath.Join(dir, "imported"), w)
 	write(t, filepath.Join(dir, "routes", ".manifest"), map[string]any{"revision": "1", "rego_version": 1, "roots": []string{"routes/shop"}})
 	write(t, filepath.Join(dir, "routes", "routes", "shop", "data.json"), w.Routes)
-	snapshot, _, err := loader.Read(t.Context(), dir)
+	set, err := loader.Open(t.Context(), loader.Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func build(t *testing.T, vendor string, w world) *stand {
 		t.Fatal(err)
 	}
 	t.Cleanup(engine.Close)
-	engine.Install(snapshot)
+	engine.Install(set.Snapshot)
 
 	s := &stand{at: w.At}
 	if s.key, err = issue.NewKey(); err != nil {
