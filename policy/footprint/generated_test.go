@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +16,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/rolegate/rolegate/internal/lab/policies"
+	"github.com/rolegate/rolegate/internal/lab/soak"
 )
 
 // tally counts over many policies.
@@ -36,7 +35,8 @@ func (t *tally) String() string {
 // ROLEGATE_SEED where it begins.
 func TestRandomPoliciesDecideByTheirKeysAlone(t *testing.T) {
 	t.Parallel()
-	pairs, live, seed := number(t, "ROLEGATE_PAIRS", 40_000), number(t, "ROLEGATE_POLICIES", 150), number(t, "ROLEGATE_SEED", 1)
+	pairs, live := int64(soak.Number(t, "ROLEGATE_PAIRS", 40_000)), int64(soak.Number(t, "ROLEGATE_POLICIES", 150))
+	seed := soak.Number(t, "ROLEGATE_SEED", 1)
 	perPolicy := pairs/live + 1
 	inTime := func() bool { return true }
 	if end, ok := t.Deadline(); ok {
@@ -68,19 +68,6 @@ const reportTime = 30 * time.Second
 // maxDisguises is how many inputs that should be one to the plan are made of one: in
 // long runs most pairs are of these.
 const maxDisguises = 120
-
-func number(t *testing.T, name string, otherwise int64) int64 {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return n
-}
 
 // maxRounds bounds the search for pairs: a policy that reads everything has none.
 const maxRounds = 40

@@ -2,27 +2,13 @@ package faults
 
 import (
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rolegate/rolegate/internal/lab/envoy/envoytest"
 	"github.com/rolegate/rolegate/internal/lab/sidecar"
+	"github.com/rolegate/rolegate/internal/lab/soak"
 )
-
-// fromEnvironment is a number that the environment may set.
-func fromEnvironment(t *testing.T, name string, otherwise int) int {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return n
-}
 
 // TestFaults breaks everything once. ROLEGATE_FAULTS and ROLEGATE_REQUESTS make it at
 // least so many. What is lost is told and no error: a busy machine loses more, and never
@@ -46,7 +32,7 @@ func TestFaults(t *testing.T) {
 	const askers = 12
 	report, err := Run(t.Context(), Config{
 		Binary: binary, Bundles: os.DirFS("testdata/bundles"), Dir: dir, Askers: askers, Seed: 1,
-		Faults: fromEnvironment(t, "ROLEGATE_FAULTS", len(all())), Requests: int64(fromEnvironment(t, "ROLEGATE_REQUESTS", 0)),
+		Faults: soak.Number(t, "ROLEGATE_FAULTS", len(all())), Requests: int64(soak.Number(t, "ROLEGATE_REQUESTS", 0)),
 	})
 	var text strings.Builder
 	if e := report.Print(&text); e != nil {

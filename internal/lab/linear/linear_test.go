@@ -3,15 +3,14 @@ package linear_test
 import (
 	"context"
 	"math/rand/v2"
-	"os"
 	"runtime"
-	"strconv"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/rolegate/rolegate/internal/lab/linear"
+	"github.com/rolegate/rolegate/internal/lab/soak"
 	"github.com/rolegate/rolegate/policy"
 )
 
@@ -20,21 +19,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // margin is how long before its deadline a test ends its trial, to judge it.
 const margin = 90 * time.Second
 
+// unset is no number of requests; 0 is as many as there is time for.
+const unset = -1
+
 // size sets how long a trial is: ROLEGATE_REQUESTS requests, or as many as there is time
 // for (-timeout); unset, a few. The long one has fewer installs, so that memory is asked
 // most.
 func size(t *testing.T, c *linear.Config) {
 	t.Helper()
-	c.Requests, c.After = 4_000, often(1_000)
-	text := os.Getenv("ROLEGATE_REQUESTS")
-	if text == "" {
+	c.Requests, c.After = soak.Number(t, "ROLEGATE_REQUESTS", unset), often(40_000)
+	if c.Requests == unset {
+		c.Requests, c.After = 4_000, often(1_000)
 		return
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("ROLEGATE_REQUESTS: %v", err)
-	}
-	c.Requests, c.After = n, often(40_000)
 	if deadline, ok := t.Deadline(); ok {
 		c.Length = time.Until(deadline) - margin
 	}
@@ -138,7 +135,7 @@ func oneChangeASecondLeavesMostAnswersInMemory(t *testing.T, all []*policy.Snaps
 	e := newEngine(t, policy.Config{})
 	c := trial(e, all)
 	c.Length = 3 * time.Second
-	if os.Getenv("ROLEGATE_REQUESTS") != "" {
+	if soak.Number(t, "ROLEGATE_REQUESTS", unset) != unset {
 		c.Length = 30 * time.Second
 	}
 	c.After, c.Pause = nil, func(*rand.Rand) time.Duration { return time.Second }

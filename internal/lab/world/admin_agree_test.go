@@ -16,6 +16,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/rolegate/rolegate/internal/lab/reference"
+	"github.com/rolegate/rolegate/internal/lab/soak"
 	"github.com/rolegate/rolegate/internal/lab/world"
 )
 
@@ -123,8 +124,8 @@ func administration() []request {
 func TestAdministrationAgrees(t *testing.T) {
 	t.Parallel()
 	l := shippedLibrary(t)
-	worlds := max(1, fromEnvironment(t, "ROLEGATE_QUESTIONS", ordinary())/100)
-	show := fromEnvironment(t, "ROLEGATE_DIFFERENCES", 5)
+	worlds := max(1, soak.Number(t, "ROLEGATE_QUESTIONS", ordinary())/100)
+	show := soak.Number(t, "ROLEGATE_DIFFERENCES", 5)
 	for seed := range uint64(worlds) {
 		w, g := world.New(seed), world.NewGenerator(seed)
 		if hasUnaskable(w.RBAC()) {
@@ -199,7 +200,7 @@ func TestValidationAgrees(t *testing.T) {
 	t.Parallel()
 	l := shippedLibrary(t)
 	seen := map[string]int{}
-	show := fromEnvironment(t, "ROLEGATE_DIFFERENCES", 5)
+	show := soak.Number(t, "ROLEGATE_DIFFERENCES", 5)
 	for seed := range uint64(150) {
 		w, g := world.New(seed), world.NewGenerator(seed)
 		for i := range 4 {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/rolegate/rolegate/internal/lab/reference"
+	"github.com/rolegate/rolegate/internal/lab/soak"
 	"github.com/rolegate/rolegate/internal/lab/world"
 )
 
@@ -22,9 +22,9 @@ import (
 // million), ROLEGATE_SEED where the worlds begin, ROLEGATE_DIFFERENCES how many differences are shown.
 func TestAgree(t *testing.T) {
 	t.Parallel()
-	questions := fromEnvironment(t, "ROLEGATE_QUESTIONS", ordinary())
-	first := fromEnvironment(t, "ROLEGATE_SEED", 1)
-	show := fromEnvironment(t, "ROLEGATE_DIFFERENCES", 5)
+	questions := soak.Number(t, "ROLEGATE_QUESTIONS", ordinary())
+	first := soak.Number(t, "ROLEGATE_SEED", 1)
+	show := soak.Number(t, "ROLEGATE_DIFFERENCES", 5)
 
 	seeds := make(chan uint64)
 	found := differences{limit: max(1, show), seen: map[string]int{}}
@@ -64,19 +64,6 @@ func ordinary() int {
 		return 2_000
 	}
 	return 20_000
-}
-
-func fromEnvironment(t *testing.T, name string, otherwise int) int {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return n
 }
 
 // differences collects what was found, one shrunk example of each kind.

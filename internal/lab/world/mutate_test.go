@@ -16,6 +16,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/tester"
+
+	"github.com/rolegate/rolegate/internal/lab/soak"
 )
 
 // mutant is one small change of the library, made on modules that were parsed for it alone.
@@ -255,10 +257,10 @@ func TestMutants(t *testing.T) {
 		}
 	}
 	const sample, leastNoticed = 24, 70 // in a hundred
-	number := fromEnvironment(t, "ROLEGATE_MUTANTS", sample)
+	number := soak.Number(t, "ROLEGATE_MUTANTS", sample)
 	every := max(1, len(numbered)/number)
 	const questionsOfAnOffice = 20 // as many as a world's office takes the time of
-	questions := fromEnvironment(t, "ROLEGATE_EXAM", 2_000)
+	questions := soak.Number(t, "ROLEGATE_EXAM", 2_000)
 	exams := map[subject]exam{
 		decisions:      newExam(t, questions),
 		administrative: newOfficeExam(t, questions/questionsOfAnOffice),
