@@ -117,6 +117,7 @@ func decideUntil(t *testing.T, v View, in Input, now time.Time, want Origin) Dec
 		if d.Origin == want || time.Now().After(deadline) {
 			return d
 		}
+		v.Settle()
 	}
 }
 

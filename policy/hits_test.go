@@ -67,6 +67,9 @@ func hitRatio(t *testing.T, archive string) (hits, allowed float64) {
 		if err != nil {
 			t.Fatalf("decide: %v", err)
 		}
+		if d.Origin != policy.OriginHit {
+			view.Settle()
+		}
 		return d
 	}
 	seen := map[call]bool{}

@@ -63,6 +63,7 @@ func TestADenyAfterHoursIsNeverAnsweredFromBefore(t *testing.T) {
 			q := inquiry{ann, time.UnixMilli(ms)}
 			want := fresh(t.Context(), e.View(), q)
 			d, err := e.View().Decide(t.Context(), policy.DefaultEntrypoint, q.in, q.now)
+			e.View().Settle()
 			open := ms >= opens && ms < closes
 			if !agrees(d, err, want) || (d.Effect == policy.Allow) != open {
 				t.Fatalf("at %d, %s: got %s %s, %v, want allow: %t (fresh: %v)", ms, d.Origin, d.Effect, d.Reason, err, open, want)

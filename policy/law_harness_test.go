@@ -120,6 +120,7 @@ func remembered(ctx context.Context, t rapid.TB, v policy.View, q inquiry, want 
 		if time.Now().After(limit) {
 			return false
 		}
+		v.Settle()
 	}
 }
 

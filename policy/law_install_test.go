@@ -67,6 +67,7 @@ func TestEveryAnswerIsOfItsViewsGeneration(t *testing.T) {
 				t.Fatalf("id %d: got %s by data %v in generation %d (%s), %v, want allow: %t by data %d in generation %d",
 					id, d.Effect, stamp, d.Generation, d.Origin, err, id != at.world, at.world, at.generation)
 			}
+			at.view.Settle()
 			if d.Origin == policy.OriginHit {
 				hits.Add(1)
 				if at.generation != pins[len(pins)-1].generation {

@@ -47,6 +47,7 @@ func TestTheLibraryRemembersOnlyWhatHolds(t *testing.T) {
 			for range momentsEach {
 				want := fresh(ctx, view, q)
 				d, err := view.Decide(ctx, view.Entrypoint(), q.in, q.now)
+				view.Settle()
 				if !agrees(d, err, want) {
 					t.Fatalf("at %d, %s: got %+v, %v, want %v, of %s", q.now.UnixMilli(), d.Origin, d, err, want, q)
 				}
