@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +72,7 @@ func (a *at) remembered(t *testing.T, in proxy.Inbound, surface proxy.Teller) (m
 		if time.Now().After(limit) {
 			t.Fatal("nothing is remembered")
 		}
+		runtime.Gosched() // it remembers on its own time
 	}
 }
 
@@ -205,6 +207,7 @@ func TestASurfaceThatCannotBeCompared(t *testing.T) {
 		if time.Now().After(limit) {
 			t.Fatal("it is never said again")
 		}
+		runtime.Gosched() // it remembers on its own time
 	}
 	for range 3 {
 		incidents := g.logs.FilterLevelExact(zapcore.ErrorLevel).Len()
@@ -319,6 +322,21 @@ func TestRecordedTimes(t *testing.T) {
 	g.Check(t.Context(), get("/"))
 	if got := records[0]; !got.Time.Equal(now().Add(time.Millisecond)) || got.Duration != time.Millisecond {
 		t.Errorf("got %v at %v, want 1ms", got.Duration, got.Time)
+	}
+}
+
+// TestTheSystemsClock is the gate's where it is given none.
+func TestTheSystemsClock(t *testing.T) {
+	var records recorded
+	g, err := proxy.New(proxy.Config{MaxTime: time.Minute}, engine(t, "package mine\n\ndecision := true", ""), nil, []proxy.Recorder{&records}, nil, nil, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := time.Now()
+	g.Check(t.Context(), get("/"))
+	got, whole := records[0], time.Since(from)
+	if got.Time.Before(from) || got.Duration <= 0 || got.Duration > whole {
+		t.Errorf("got %v at %v, want at most the %v since %v", got.Duration, got.Time, whole, from)
 	}
 }
 
