@@ -8,12 +8,17 @@ import (
 	"github.com/rolegate/rolegate/proxy/parsed"
 )
 
+// rawBodyValues is how many values a body may have for policies written for
+// opa-envoy-plugin, which does not count them: what they read there they read here, as
+// long as memory stands it.
+const rawBodyValues = 100_000
+
 // Documents is how requests become the documents that policies read. The zero value
 // works, and so does nil.
 type Documents struct {
 	// Raw has policies judge what is otherwise refused before they are asked: a request
 	// without a host, one of no HTTP, an empty one. Numbers of metadata are written as
-	// opa-envoy-plugin writes them.
+	// opa-envoy-plugin writes them, and bodies may have 100,000 values instead of 10,000.
 	Raw bool
 	// SkipBody leaves parsed_body and truncated_body out.
 	SkipBody bool
@@ -164,6 +169,9 @@ func (r *rest) bodyNow() *readBody {
 	}
 	if r.how != nil {
 		in.Services = r.how.Services
+		if r.how.Raw {
+			in.Values = rawBodyValues
+		}
 	}
 	if in.Services != nil {
 		var err error

@@ -310,3 +310,30 @@ func TestLookupsOfBodies(t *testing.T) {
 		}
 	}
 }
+
+// TestHowManyValuesABodyMayHave: of a body of more nothing is read. Policies written for
+// opa-envoy-plugin, which counts none, may read more than others.
+func TestHowManyValuesABodyMayHave(t *testing.T) {
+	list := func(values int) string { return "[" + strings.Repeat("1,", values-1) + "1]" }
+	for _, c := range []struct {
+		profile string
+		how     *Documents
+		most    int
+	}{
+		{"rolegate", nil, 10_000},
+		{"rolegate", &Documents{}, 10_000},
+		{"opa-envoy", &Documents{Raw: true}, 100_000},
+	} {
+		for values, want := range map[int]error{c.most: nil, c.most + 1: parsed.ErrTooMuch} {
+			req := checkRequest("/", map[string]string{"content-type": "application/json"})
+			req.Attributes.Request.Http.Body = list(values)
+			r := newRest(req, c.how)
+			if got, found, err := r.Lookup(refTo("parsed_body", values-1)); !errors.Is(err, want) || found != (want == nil) {
+				t.Errorf("%s: the last of %d values: got %v, %t, %v, want %v", c.profile, values, got, found, err, want)
+			}
+			if _, found, err := r.Lookup(nil); !errors.Is(err, want) || found != (want == nil) {
+				t.Errorf("%s: a request with %d values: got %t, %v, want %v", c.profile, values, found, err, want)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package parsed
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"mime"
@@ -29,7 +30,11 @@ type Request struct {
 	RawBody  []byte // with pack_as_bytes
 	Path     []string
 	Services *Services // of gRPC; nil: such bodies are not read
+	Values   int       // a body of more values is not read; 0 means 10,000
 }
+
+// budget is what may be made of the body.
+func (r Request) budget() *budget { return &budget{cmp.Or(r.Values, defaultValues)} }
 
 // Read is the body as a value, nil where it is of no type that is read. truncated: it
 // is not all there, and nothing of it was read.
@@ -40,13 +45,13 @@ func (r Request) Read() (v any, truncated bool, err error) {
 	// What a header holds, and not what it is: as opa-envoy-plugin does.
 	switch kind := r.Headers["content-type"]; {
 	case strings.Contains(kind, "application/json"):
-		return r.text(func(s string) (any, error) { return readJSON(s, &budget{maxValues}) })
+		return r.text(func(s string) (any, error) { return readJSON(s, r.budget()) })
 	case strings.Contains(kind, "application/grpc"):
 		return r.message()
 	case strings.Contains(kind, "application/x-www-form-urlencoded"):
-		return r.text(readForm)
+		return r.text(func(s string) (any, error) { return readForm(s, r.budget()) })
 	case strings.Contains(kind, "multipart/form-data"):
-		return r.text(func(s string) (any, error) { return readMultipart(kind, s) })
+		return r.text(func(s string) (any, error) { return readMultipart(kind, s, r.budget()) })
 	default:
 		return nil, false, nil
 	}
@@ -74,8 +79,7 @@ func (r Request) text(read func(string) (any, error)) (any, bool, error) {
 	return v, false, err
 }
 
-func readForm(body string) (any, error) {
-	left := budget{maxValues}
+func readForm(body string, left *budget) (any, error) {
 	if !left.take(strings.Count(body, "&") + 1) {
 		return nil, ErrTooMuch
 	}
@@ -94,7 +98,7 @@ func readForm(body string) (any, error) {
 	return form, nil
 }
 
-func readMultipart(contentType, body string) (any, error) {
+func readMultipart(contentType, body string, left *budget) (any, error) {
 	_, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		return nil, ErrMultipart
@@ -103,7 +107,6 @@ func readMultipart(contentType, body string) (any, error) {
 	if !ok {
 		return nil, nil //nolint:nilnil // nothing that can be read
 	}
-	left := budget{maxValues}
 	form := map[string]any{}
 	reader := multipart.NewReader(strings.NewReader(body), boundary)
 	for {
@@ -121,7 +124,7 @@ func readMultipart(contentType, body string) (any, error) {
 		if name == "" {
 			continue
 		}
-		v, err := readPart(part, &left)
+		v, err := readPart(part, left)
 		if err != nil {
 			return nil, err
 		}

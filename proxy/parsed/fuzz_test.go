@@ -70,7 +70,7 @@ func FuzzBody(f *testing.F) {
 		if (err != nil || truncated) && v != nil {
 			t.Errorf("%q of %q: got %v beside %t, %v", body, kind, v, truncated, err)
 		}
-		values := maxValues + len(body) // the elements of one list are counted by their commas
+		values := defaultValues + len(body) // the elements of one list are counted by their commas
 		if !sound(v, 2*maxDepth, &values) {
 			t.Errorf("%q of %q: got %#v", body, kind, v)
 		}

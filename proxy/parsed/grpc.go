@@ -81,6 +81,6 @@ func (r Request) message() (v any, truncated bool, err error) {
 	if err != nil {
 		return nil, false, ErrGRPC
 	}
-	v, err = readJSON(string(text), &budget{maxValues})
+	v, err = readJSON(string(text), r.budget())
 	return v, false, err
 }

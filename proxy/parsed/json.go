@@ -8,10 +8,10 @@ import (
 )
 
 // Bounds of a body. A value costs a hundred bytes and more, whatever it takes on the
-// wire.
+// wire: two bytes of JSON are one.
 const (
-	maxDepth  = 64
-	maxValues = 100_000
+	maxDepth      = 64
+	defaultValues = 10_000
 )
 
 // budget is how many values may still be made.
