@@ -25,6 +25,7 @@ func targets() []target {
 		{pkg: "./proxy", tests: []string{"./proxy", "./proxy/extauthz"}},
 		{pkg: "./proxy/canonical", tests: []string{"./proxy/canonical"}},
 		{pkg: "./proxy/extauthz", tests: []string{"./proxy/extauthz"}},
+		{pkg: "./proxy/extauthz/unary", tests: []string{"./proxy/extauthz/unary"}},
 		{pkg: "./proxy/identity", tests: []string{"./proxy/identity"}},
 		{pkg: "./proxy/identity/token", tests: []string{"./proxy/identity/token", "./proxy/identity"}},
 		{pkg: "./proxy/identity/keys", tests: []string{"./proxy/identity/keys", "./proxy/identity"}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,7 +40,7 @@ func TestContext(t *testing.T) {
 			}
 			time.Sleep(time.Second - 1)
 			before := isErr(ctx, nil)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			return errors.Join(before, isErr(ctx, context.DeadlineExceeded), isDone(ctx, true), isErr(ctx, context.DeadlineExceeded))
 		}},
 		"a deadline that is waited for": {"1S", func(ctx context.Context) error {
@@ -205,9 +206,7 @@ func TestAnswersAreApart(t *testing.T) {
 	}
 	answers := p.until(done(1, 5, 9, 13, 17, 21)).answers
 	close(release)
-	for id, a := range p.until(done(3, 7, 11, 15, 19)).answers {
-		answers[id] = a
-	}
+	maps.Copy(answers, p.until(done(3, 7, 11, 15, 19)).answers)
 	for id := range want {
 		if answers[id] != want[id] {
 			t.Errorf("stream %d: got %.100v, want %.100v", id, answers[id], want[id])

@@ -327,13 +327,9 @@ func (c *conn) abandoned(id uint32) error {
 	if c.idle(id) {
 		return http2.ConnectionError(http2.ErrCodeProtocol)
 	}
-	st := c.stream(id)
-	if st == nil {
-		return nil
-	}
-	if c.drop(st) {
-		st.abandon()
-	}
-	c.endIfDone()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop(id)
+	c.closeIfDone()
 	return nil
 }

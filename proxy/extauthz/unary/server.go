@@ -45,7 +45,7 @@ type Server struct {
 	running sync.WaitGroup // goroutines of connections
 
 	mu       sync.Mutex
-	conns    map[*conn]bool
+	conns    map[*conn]struct{}
 	listener net.Listener
 	stopped  bool
 }
@@ -61,7 +61,7 @@ func New(cfg Config) *Server {
 	// A client may use the windows that HTTP/2 gives it, until it hears of others.
 	cfg.StreamWindow = max(cfg.StreamWindow, cfg.MaxMessage+prefixBytes, defaultWindow)
 	cfg.ConnWindow = max(cfg.ConnWindow, defaultWindow)
-	return &Server{cfg: cfg, others: newOthers(), conns: map[*conn]bool{}}
+	return &Server{cfg: cfg, others: newOthers(), conns: map[*conn]struct{}{}}
 }
 
 // Others are the connections that begin with another method: another server's listener.
@@ -118,7 +118,7 @@ func (s *Server) begin(netConn net.Conn) {
 		_ = netConn.Close()
 		return
 	}
-	s.conns[c] = true
+	s.conns[c] = struct{}{}
 	s.running.Go(c.serve)
 }
 

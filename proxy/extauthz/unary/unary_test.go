@@ -1,6 +1,7 @@
 package unary_test
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -190,16 +191,16 @@ func TestSmallerTable(t *testing.T) {
 	p := dial(t, addr, http2.Setting{ID: http2.SettingHeaderTableSize, Val: 0})
 	p.decoder.SetMaxDynamicTableSize(0)
 	p.ask(1, "x")
-	first := true
-	p.until(func(h *heard, f http2.Frame) bool {
-		if hf, ok := f.(*http2.HeadersFrame); ok && first {
-			first = false
-			if got := hf.HeaderBlockFragment()[0]; got != 0x20 {
-				t.Errorf("the first block begins with %#x, want a table size of 0", got)
-			}
+	p.ask(3, "y")
+	var begins []byte
+	p.settled(func(f http2.Frame) {
+		if h, ok := f.(*http2.HeadersFrame); ok {
+			begins = append(begins, h.HeaderBlockFragment()[0])
 		}
-		return h.answers[1].GRPC == "0"
 	})
+	if len(begins) != 4 || begins[0] != 0x20 || bytes.IndexByte(begins[1:], 0x20) >= 0 {
+		t.Errorf("header blocks begin with %x, want a table size of 0 in the first of 4, and no other", begins)
+	}
 }
 
 // TestAge: a connection that is old is left without a request lost.
@@ -253,33 +254,44 @@ func TestRefused(t *testing.T) {
 		body   []byte
 		want   answer
 	}{
-		"another method of HTTP":   {with(":method", "GET"), framed("x"), answer{Status: "405", GRPC: "13"}},
-		"no gRPC":                  {with("content-type", "application/json"), framed("x"), answer{Status: "415", GRPC: "3"}},
-		"something like gRPC":      {with("content-type", "application/grpcx"), framed("x"), answer{Status: "415", GRPC: "3"}},
-		"a kind of gRPC":           {with("content-type", "application/grpc+proto"), framed("x"), said("x")},
-		"another path":             {with(":path", "/test.Echo/Shout"), framed("x"), answer{Status: "200", GRPC: "12"}},
-		"another server's":         {with(":path", "/other.Service/Ask"), framed("x"), answer{Reset: http2.ErrCodeRefusedStream}},
-		"compressed":               {fields("grpc-encoding", "gzip"), framed("x"), answer{Status: "200", GRPC: "12"}},
-		"compressed after all":     {fields(), append([]byte{1}, framed("x")[1:]...), answer{Status: "200", GRPC: "13"}},
-		"cut off":                  {fields(), framed("xyz")[:6], answer{Status: "200", GRPC: "13"}},
-		"no message":               {fields(), nil, answer{Status: "200", GRPC: "13"}},
-		"two messages":             {fields(), append(framed("x"), framed("y")...), answer{Status: "200", GRPC: "13"}},
-		"too large":                {fields(), framed(strings.Repeat("x", 33<<10))[:16<<10], answer{Status: "200", GRPC: "8"}},
-		"an empty answer":          {fields(), framed("nothing"), answer{Status: "200", GRPC: "13"}},
-		"an empty message":         {fields(), framed(""), said("")},
-		"without a path":           {without(":path"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
-		"without a scheme":         {without(":scheme"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
-		"two paths":                {append([]string{":path", method}, fields()...), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
-		"a pseudo header too late": {append(without(":path"), ":path", method), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
-		"an unknown pseudo header": {append([]string{":odd", "x"}, fields()...), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
-		"a header in capitals":     {fields("X-Odd", "x"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
-		"a header of HTTP/1":       {fields("connection", "close"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
-		"te that is no trailer":    {append(without("te"), "te", "gzip"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
-		"no time":                  {fields("grpc-timeout", "soon"), framed("x"), answer{Status: "400", GRPC: "13"}},
-		"much time":                {fields("grpc-timeout", "99999999H"), framed("x"), said("x")},
-		"too many headers":         {fields("x-a", strings.Repeat("a", 140<<10), "x-b", strings.Repeat("b", 140<<10)), framed("x"), answer{Status: "200", GRPC: "8"}},
-		"one that is too long":     {fields("x-a", strings.Repeat("a", 300<<10)), framed("x"), answer{Status: "200", GRPC: "8"}},
-		"as long as Envoy takes":   {fields("tracestate", strings.Repeat("a", 60<<10)), framed("x"), said("x")},
+		"another method of HTTP":      {with(":method", "GET"), framed("x"), answer{Status: "405", GRPC: "13"}},
+		"no gRPC":                     {with("content-type", "application/json"), framed("x"), answer{Status: "415", GRPC: "3"}},
+		"something like gRPC":         {with("content-type", "application/grpcx"), framed("x"), answer{Status: "415", GRPC: "3"}},
+		"a kind of gRPC":              {with("content-type", "application/grpc+proto"), framed("x"), said("x")},
+		"another path":                {with(":path", "/test.Echo/Shout"), framed("x"), answer{Status: "200", GRPC: "12"}},
+		"another server's":            {with(":path", "/other.Service/Ask"), framed("x"), answer{Reset: http2.ErrCodeRefusedStream}},
+		"compressed":                  {fields("grpc-encoding", "gzip"), framed("x"), answer{Status: "200", GRPC: "12"}},
+		"compressed after all":        {fields(), append([]byte{1}, framed("x")[1:]...), answer{Status: "200", GRPC: "13"}},
+		"cut off":                     {fields(), framed("xyz")[:6], answer{Status: "200", GRPC: "13"}},
+		"no message":                  {fields(), nil, answer{Status: "200", GRPC: "13"}},
+		"two messages":                {fields(), append(framed("x"), framed("y")...), answer{Status: "200", GRPC: "13"}},
+		"too large":                   {fields(), framed(strings.Repeat("x", 33<<10))[:16<<10], answer{Status: "200", GRPC: "8"}},
+		"an empty answer":             {fields(), framed("nothing"), answer{Status: "200", GRPC: "13"}},
+		"an empty message":            {fields(), framed(""), said("")},
+		"a header of HTTP/1, to keep": {fields("keep-alive", "1"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"one of proxies":              {fields("proxy-connection", "close"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"one of its bodies":           {fields("transfer-encoding", "chunked"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"one to leave it":             {fields("upgrade", "h2c"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"a header without a name":     {fields("", "x"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"an error after another":      {fields("connection", "close", "grpc-timeout", "soon"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"an error before another":     {fields("grpc-timeout", "soon", "connection", "close"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"a time of nothing":           {fields("grpc-timeout", ""), framed("x"), answer{Status: "400", GRPC: "13"}},
+		"a time without a number":     {fields("grpc-timeout", "S"), framed("x"), answer{Status: "400", GRPC: "13"}},
+		"a time in hexadecimal":       {fields("grpc-timeout", "1aS"), framed("x"), answer{Status: "400", GRPC: "13"}},
+		"longer than it says":         {fields(), slices.Concat([]byte{0, 0, 0, 0, 1}, make([]byte, 33<<10))[:16<<10], answer{Status: "200", GRPC: "8"}},
+		"without a path":              {without(":path"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"without a scheme":            {without(":scheme"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"two paths":                   {append([]string{":path", method}, fields()...), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"a pseudo header too late":    {append(without(":path"), ":path", method), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"an unknown pseudo header":    {append([]string{":odd", "x"}, fields()...), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"a header in capitals":        {fields("X-Odd", "x"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"a header of HTTP/1":          {fields("connection", "close"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"te that is no trailer":       {append(without("te"), "te", "gzip"), framed("x"), answer{Reset: http2.ErrCodeProtocol}},
+		"no time":                     {fields("grpc-timeout", "soon"), framed("x"), answer{Status: "400", GRPC: "13"}},
+		"much time":                   {fields("grpc-timeout", "99999999H"), framed("x"), said("x")},
+		"too many headers":            {fields("x-a", strings.Repeat("a", 140<<10), "x-b", strings.Repeat("b", 140<<10)), framed("x"), answer{Status: "200", GRPC: "8"}},
+		"one that is too long":        {fields("x-a", strings.Repeat("a", 300<<10)), framed("x"), answer{Status: "200", GRPC: "8"}},
+		"as long as Envoy takes":      {fields("tracestate", strings.Repeat("a", 60<<10)), framed("x"), said("x")},
 	}
 	for name, c := range streams {
 		t.Run(name, func(t *testing.T) {
@@ -291,7 +303,7 @@ func TestRefused(t *testing.T) {
 				p.must(p.WriteData(3, false, c.body[:16<<10]))
 				c.body = c.body[16<<10:]
 			}
-			if name == "too large" {
+			if name == "too large" || name == "longer than it says" {
 				for range 2 {
 					p.must(p.WriteData(3, false, c.body))
 				}
@@ -311,6 +323,54 @@ func TestRefused(t *testing.T) {
 			p.ask(5, "after") // the connection lives
 			if got := p.until(done(5)).answers[5]; got != said("after") {
 				t.Errorf("afterwards: got %+v", got)
+			}
+		})
+	}
+}
+
+// blockOf sends the headers of a request in so many bytes.
+func blockOf(p *peer, size int) {
+	const method = 0x83 // of the table that each side has: POST
+	block := bytes.Repeat([]byte{method}, size)
+	p.must(p.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndStream: true, BlockFragment: block[:16<<10]}))
+	for block = block[16<<10:]; len(block) > 0; {
+		n := min(len(block), 16<<10)
+		if p.WriteContinuation(1, n == len(block), block[:n]) != nil {
+			return // it was closed meanwhile
+		}
+		block = block[n:]
+	}
+}
+
+// TestAsLargeAsMayBe: bounds are of what is beyond them.
+func TestAsLargeAsMayBe(t *testing.T) {
+	const decoded = 256 << 10 // with 32 bytes for each field
+	size := 0
+	for i := 0; i < len(fields()); i += 2 {
+		size += len(fields()[i]) + len(fields()[i+1]) + 32
+	}
+	room := decoded - size - len("x-long") - 32
+	for name, c := range map[string]struct {
+		send func(*peer)
+		want answer
+	}{
+		"headers, decoded": {func(p *peer) {
+			p.headers(1, false, fields("x-long", strings.Repeat("v", room))...)
+			p.must(p.WriteData(1, true, framed("x")))
+		}, said("x")},
+		"headers, and a byte":      {func(p *peer) { p.headers(1, true, fields("x-long", strings.Repeat("v", room+1))...) }, answer{Status: "200", GRPC: "8"}},
+		"headers, as they come":    {func(p *peer) { blockOf(p, 1<<20) }, answer{Status: "200", GRPC: "8"}},
+		"a table":                  {func(p *peer) { p.raw("000003 01 05 00000001 3fe11f") }, answer{Reset: http2.ErrCodeProtocol}},
+		"a frame":                  {func(p *peer) { p.raw("004000 ff 00 00000001"); p.write(make([]byte, 16<<10)); p.ask(1, "x") }, said("x")},
+		"settings, which are none": {func(p *peer) { p.must(p.WriteSettings(make([]http2.Setting, 100)...)); p.ask(1, "x") }, said("x")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, addr := serve(t, config())
+			p := dial(t, addr)
+			p.settled(nil)
+			c.send(p)
+			if got := p.settled(nil).answers[1]; got != c.want {
+				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
 	}
@@ -355,10 +415,14 @@ func TestConnectionErrors(t *testing.T) {
 			}
 			p.must(p.WriteSettings(list...))
 		}, http2.ErrCodeProtocol},
-		"a push":                 {func(p *peer) { p.raw("000005 05 04 00000001 00000002 88") }, http2.ErrCodeProtocol},
-		"a block that is none":   {func(p *peer) { p.raw("000001 01 05 00000001 ff") }, http2.ErrCodeCompression},
-		"a frame too large":      {func(p *peer) { p.raw("ffffff 00 00 00000001") }, http2.ErrCodeFrameSize},
-		"a continuation of none": {func(p *peer) { p.raw("000001 09 04 00000001 88") }, http2.ErrCodeProtocol},
+		"a block of what nobody named":     {func(p *peer) { p.raw("000001 01 05 00000001 c0") }, http2.ErrCodeCompression},
+		"a block of too large a table":     {func(p *peer) { p.raw("000003 01 05 00000001 3fe21f") }, http2.ErrCodeCompression},
+		"a frame larger by a byte":         {func(p *peer) { p.raw("004001 00 00 00000001") }, http2.ErrCodeFrameSize},
+		"a block that is larger by a byte": {func(p *peer) { blockOf(p, 1<<20+1) }, http2.ErrCodeEnhanceYourCalm},
+		"a push":                           {func(p *peer) { p.raw("000005 05 04 00000001 00000002 88") }, http2.ErrCodeProtocol},
+		"a block that is none":             {func(p *peer) { p.raw("000001 01 05 00000001 ff") }, http2.ErrCodeCompression},
+		"a frame too large":                {func(p *peer) { p.raw("ffffff 00 00 00000001") }, http2.ErrCodeFrameSize},
+		"a continuation of none":           {func(p *peer) { p.raw("000001 09 04 00000001 88") }, http2.ErrCodeProtocol},
 		"nothing, continued": {func(p *peer) {
 			p.raw("000001 01 00 00000001 88")
 			p.raw("000000 09 00 00000001")
@@ -439,8 +503,14 @@ func TestUnreadable(t *testing.T) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}
-	p.headers(11, true, fields("x-a", strings.Repeat("a", 300<<10))...)
-	if got, want := p.until(done(11)).answers[11], (answer{Status: "200", GRPC: "0", Message: string(framed("no: headers are too large"))}); got != want {
+	elsewhere := fields("x-a", strings.Repeat("a", 300<<10))
+	elsewhere[5] = "/test.Echo/Shout"
+	p.headers(13, true, elsewhere...)
+	if got, want := p.until(done(13)).answers[13], (answer{Status: "200", GRPC: "8"}); got != want {
+		t.Errorf("what is no request for it: got %+v, want %+v", got, want)
+	}
+	p.headers(15, true, fields("x-a", strings.Repeat("a", 300<<10))...)
+	if got, want := p.until(done(15)).answers[15], (answer{Status: "200", GRPC: "0", Message: string(framed("no: headers are too large"))}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	// Its answer waits for a window, while more of it comes, in any form.
@@ -452,8 +522,13 @@ func TestUnreadable(t *testing.T) {
 	slow.headers(1, true, "x-trailer", "t")
 	slow.must(slow.WriteWindowUpdate(1, 1<<20))
 	want := answer{Status: "200", GRPC: "0", Message: string(framed("no: the message is too large"))}
-	if got := slow.until(done(1)).answers[1]; got != want {
-		t.Errorf("got %+v, want %+v", got, want)
+	trailers := 0
+	if got := slow.settled(func(f http2.Frame) {
+		if h, ok := f.(*http2.HeadersFrame); ok && h.StreamEnded() {
+			trailers++
+		}
+	}).answers[1]; got != want || trailers != 1 {
+		t.Errorf("got %+v and %d ends, want %+v once", got, trailers, want)
 	}
 }
 

@@ -43,6 +43,7 @@ func TestWindowsAreTold(t *testing.T) {
 			cfg.MaxMessage, cfg.StreamWindow, cfg.ConnWindow, cfg.MaxStreams = c.message, c.stream, c.conn, 7
 			_, addr := serve(t, cfg)
 			p := dial(t, addr)
+			p.must(p.WriteSettingsAck())
 			p.ask(1, "x")
 			got := map[http2.SettingID]uint32{}
 			more, acks := uint32(0), 0

@@ -45,7 +45,6 @@ func (c *conn) respond(st *stream, answer []byte) {
 	}
 	st.answer = answer
 	if c.send(st) {
-		st.answer = nil
 		return
 	}
 	st.answer = slices.Clone(st.answer) // the room is another one's next
@@ -60,7 +59,6 @@ func (c *conn) deny(st *stream, r refusal, early bool) {
 	}
 	st.body, st.early = nil, early
 	answer := c.server.cfg.Unreadable(r.why)
-	st.end()
 	if len(answer) == 0 { // to many messages, nothing is a good answer
 		c.refuse(st, refused(internal, "no answer"), early)
 		return
@@ -80,40 +78,34 @@ func (c *conn) refuse(st *stream, r refusal, early bool) {
 		}
 	}
 	c.mu.Unlock()
-	st.abandon()
 	c.endIfDone()
 }
 
 // reset ends a stream for an error of the client's.
 func (c *conn) reset(id uint32, code http2.ErrCode) {
-	st := c.stream(id)
-	if st != nil && c.drop(st) {
-		st.abandon()
-	}
 	c.mu.Lock()
+	c.drop(id)
 	c.appendReset(id, code)
 	c.mu.Unlock()
 	c.endIfDone()
 }
 
-// drop has nothing more be sent on a stream.
-func (c *conn) drop(st *stream) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.streams[st.id] != st {
-		return false
+// drop has nothing more be sent on a stream, whose answer nobody waits for, if there is one
+// under way. mu is held.
+func (c *conn) drop(id uint32) {
+	st := c.streams[id]
+	if st == nil {
+		return
 	}
 	c.blocked = slices.DeleteFunc(c.blocked, func(b *stream) bool { return b == st })
-	delete(c.streams, st.id)
-	return true
+	delete(c.streams, id)
+	st.abandon()
 }
 
 // unblock sends what the windows now have room for. mu is held.
 func (c *conn) unblock() {
-	if len(c.blocked) > 0 {
-		c.blocked = slices.DeleteFunc(c.blocked, c.send)
-		c.closeIfDone()
-	}
+	c.blocked = slices.DeleteFunc(c.blocked, c.send)
+	c.closeIfDone()
 }
 
 // send sends what there is room for, and answers whether that was all. mu is held.
