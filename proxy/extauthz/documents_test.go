@@ -245,6 +245,7 @@ func TestLookupsThatFindNothing(t *testing.T) {
 		{at("version"), `{"encoding": "protojson", "ext_authz": "v3"}`},
 		{at("version/ext_authz"), `"v3"`},
 		{at("version", 0), ""},
+		{at("source_principal"), ""},
 		{refTo(0), ""},
 	} {
 		got, found, err := newRest(req, nil).Lookup(c.path)

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -90,7 +91,10 @@ func servers(t *testing.T, addr string, own listener.Config, g *proxy.Gate) map[
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]runner{"grpc": New(Config{Addr: addr, TLS: own}, g, zap.NewNop()), "http": s}
+	return map[string]runner{
+		"grpc": New(Config{Addr: addr, TLS: own}, g, zap.NewNop()), "http": s,
+		"grpc of grpc-go": New(Config{Addr: addr, TLS: own, Transport: TransportGRPC}, g, zap.NewNop()),
+	}
 }
 
 // TestWhatCannotListenEnds: a server that cannot be asked says so, and ends.
@@ -132,14 +136,15 @@ func TestWhatCannotListenEnds(t *testing.T) {
 	}
 	for name, s := range servers(t, "127.0.0.1:0", listener.Config{CertFile: "/no/such/file", KeyFile: "/no/such/file"}, nil) {
 		for _, err := range []error{s.Listen(t.Context()), s.Run(t.Context())} {
-			if err == nil || !strings.HasPrefix(err.Error(), name+".tls: ") {
-				t.Errorf("without its certificate: got %v, want an error of %s.tls", err, name)
+			if section, _, _ := strings.Cut(name, " "); err == nil || !strings.HasPrefix(err.Error(), section+".tls: ") {
+				t.Errorf("without its certificate: got %v, want an error of %s.tls", err, section)
 			}
 		}
 	}
 	for name, s := range servers(t, "127.0.0.1:0", listener.Config{ClientNames: []string{"x"}}, nil) {
-		if err := s.Listen(t.Context()); err == nil || !strings.HasPrefix(err.Error(), name+".tls: ") {
-			t.Errorf("with half a configuration: got %v, want an error of %s.tls", err, name)
+		section, _, _ := strings.Cut(name, " ")
+		if err := s.Listen(t.Context()); err == nil || !strings.HasPrefix(err.Error(), section+".tls: ") {
+			t.Errorf("with half a configuration: got %v, want an error of %s.tls", err, section)
 		}
 	}
 }
@@ -167,8 +172,8 @@ func TestListeningTwiceIsOnce(t *testing.T) {
 			conn.Close()
 		}
 		l.Close()
-		if err := s.Run(t.Context()); err == nil {
-			t.Errorf("%s: nobody listens: got no error", name)
+		if err := s.Run(t.Context()); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: nobody listens: got %v, want %v", name, err, net.ErrClosed)
 		}
 	}
 }
@@ -260,6 +265,9 @@ func TestTLS(t *testing.T) {
 			if _, err := authv3.NewAuthorizationClient(conn).Check(t.Context(), checkRequest("/", nil)); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
+			if _, err := healthv1.NewHealthClient(conn).Check(t.Context(), &healthv1.HealthCheckRequest{}); err != nil {
+				t.Errorf("%s, of its health: %v", name, err)
+			}
 			conn.Close()
 		case *HTTPServer:
 			addr, protocol = s.Addr().String(), "http/1.1"
@@ -290,14 +298,26 @@ func TestTLS(t *testing.T) {
 
 // TestConnectionsEnd by their age, so that they spread again over all servers.
 func TestConnectionsEnd(t *testing.T) {
-	conn, _ := serve(t, New(Config{Addr: "127.0.0.1:0", MaxConnectionAge: 10 * time.Millisecond}, testGate(t, zap.NewNop()), zap.NewNop()))
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if _, err := authv3.NewAuthorizationClient(conn).Check(ctx, checkRequest("/", nil)); err != nil {
-		t.Fatal(err)
-	}
-	if !conn.WaitForStateChange(ctx, connectivity.Ready) {
-		t.Error("a connection does not end")
+	for _, transport := range []string{"", TransportGRPC} {
+		for _, first := range []string{"check", "health"} {
+			t.Run(fmt.Sprintf("%q, of a %s", transport, first), func(t *testing.T) {
+				conn, _ := serve(t, New(Config{Addr: "127.0.0.1:0", Transport: transport, MaxConnectionAge: 10 * time.Millisecond}, testGate(t, zap.NewNop()), zap.NewNop()))
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				var err error
+				if first == "check" {
+					_, err = authv3.NewAuthorizationClient(conn).Check(ctx, checkRequest("/", nil))
+				} else {
+					_, err = healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !conn.WaitForStateChange(ctx, connectivity.Ready) {
+					t.Error("a connection does not end")
+				}
+			})
+		}
 	}
 }
 

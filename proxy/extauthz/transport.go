@@ -88,10 +88,8 @@ func (t *loopTransport) Serve(l net.Listener) error {
 	go func() { others <- t.others.Serve(t.loop.Others()) }()
 	err := t.loop.Serve(l)
 	if errors.Is(err, unary.ErrStopped) {
-		if err = <-others; errors.Is(err, net.ErrClosed) { // it heard of the end by its listener
-			return nil
-		}
-		return err
+		<-others // it has heard of the end, by its listener or before
+		return nil
 	}
 	t.others.Server.Stop()
 	return errors.Join(err, <-others)

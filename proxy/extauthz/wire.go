@@ -109,14 +109,13 @@ func (w *wire) read() bool {
 }
 
 func (w *wire) readAttributes(message string, s *shape) bool {
-	var source, destination, ok bool
+	var destination, ok bool
 	f := fields{rest: message}
 	for f.next() {
 		field := s.field(f.number)
 		switch f.number {
 		case numberSource:
-			ok = !source && f.wire == protowire.BytesType && w.readSource(f.value, field.inner)
-			source = true
+			ok = f.wire == protowire.BytesType && w.readSource(f.value, field.inner)
 		case numberDestination:
 			ok = !destination && f.wire == protowire.BytesType && w.readDestination(f.value, field.inner)
 			destination = true

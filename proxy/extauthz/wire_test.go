@@ -127,6 +127,7 @@ func messages(tb testing.TB) map[string][]byte {
 		"request twice":         field(1, slices.Concat(field(4, field(2, get...)...), field(4, field(2, field(4, '/')...)...))...),
 		"http twice":            field(1, field(4, slices.Concat(field(2, get...), field(2, field(4, '/')...))...)...),
 		"source twice":          field(1, slices.Concat(field(1, field(4, 'a')...), field(1, field(3)...))...),
+		"sources differ":        field(1, slices.Concat(field(1, slices.Concat(field(4, 'a'), field(5, 'c'))...), field(1, field(4, 'b')...), field(1, field(3, '1')...))...),
 		"destination twice":     field(1, slices.Concat(field(2), field(2, field(1, field(2, field(1, '/')...)...)...))...),
 		"destinations differ":   field(1, slices.Concat(field(2, field(1, field(2, field(1, '/')...)...)...), field(2, field(1, field(1)...)...))...),
 		"attributes differ":     slices.Concat(field(1, field(2, field(1, field(2, field(1, '/')...)...)...)...), field(1, field(2, field(1, field(1)...)...)...)),
@@ -147,6 +148,9 @@ func messages(tb testing.TB) map[string][]byte {
 		"a length written long": http([]byte{2<<3 | 2, 0x83, 0x00, 'G', 'E', 'T'}),
 		"a key twice":           http(get, field(3, slices.Concat(field(1, 'a'), field(2, '1'))...), field(3, slices.Concat(field(1, 'a'), field(2, '2'))...)),
 		"a key twice in one":    http(get, field(3, slices.Concat(field(1, 'a'), field(1, 'b'), field(2, '1'))...)),
+		"a value after another": http(get, field(3, slices.Concat(field(1, 'a'), field(9, 'x'), field(2, '1'))...)),
+		"one in a header map":   http(get, field(13, field(1, slices.Concat(field(1, 'a'), field(9, 'x'), field(2, '1'))...)...)),
+		"one of extensions":     field(1, slices.Concat(field(4, field(2, get...)...), field(10, slices.Concat(field(1, 'a'), field(9, 'x'), field(2, '1'))...))...),
 		"no key":                http(get, field(3, field(2, '1')...)),
 		"header maps twice":     http(get, field(13, field(1, field(1, 'a')...)...), field(13, field(1, field(1, 'b')...)...)),
 		"an empty header map":   http(get, field(13), field(3, slices.Concat(field(1, 'a'), field(2, '1'))...)),
@@ -291,6 +295,10 @@ func TestPanicsWhileAnsweringAreDenials(t *testing.T) {
 	got := &authv3.CheckResponse{}
 	if err := proto.Unmarshal(s.AppendAnswer(t.Context(), nil, string(raw)), got); err != nil || got.GetStatus().GetCode() == 0 {
 		t.Errorf("got %v, %v, want a denial", got, err)
+	}
+	s.gate = nil
+	if err := proto.Unmarshal(s.unreadable("it is too large"), got); err != nil || got.GetStatus().GetCode() == 0 {
+		t.Errorf("of what cannot be read: got %v, %v, want a denial", got, err)
 	}
 }
 
