@@ -87,12 +87,15 @@ func (t *loopTransport) Serve(l net.Listener) error {
 	others := make(chan error, 1)
 	go func() { others <- t.others.Serve(t.loop.Others()) }()
 	err := t.loop.Serve(l)
-	if errors.Is(err, unary.ErrStopped) {
-		<-others // it has heard of the end, by its listener or before
+	stopped := errors.Is(err, unary.ErrStopped)
+	if !stopped {
+		t.others.Server.Stop()
+	}
+	of := <-others
+	if stopped { // both: the other has heard of it, by its listener or before
 		return nil
 	}
-	t.others.Server.Stop()
-	return errors.Join(err, <-others)
+	return errors.Join(err, of)
 }
 
 // Stop implements [transport].

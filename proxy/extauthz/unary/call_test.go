@@ -75,6 +75,7 @@ func TestContext(t *testing.T) {
 				cfg := config()
 				cfg.MaxAge, cfg.AgeGrace = 2*time.Hour, 2*time.Hour
 				answered := make(chan context.Context, 1)
+				var last error
 				cfg.Answer = func(ctx context.Context, dst []byte, message string) []byte {
 					if got := ctx.Value(key{}); got != nil {
 						t.Errorf("got the value %v, which nobody gave", got)
@@ -82,6 +83,7 @@ func TestContext(t *testing.T) {
 					if err := c.answer(ctx); err != nil {
 						t.Error(err)
 					}
+					last = ctx.Err()
 					answered <- ctx
 					return say(ctx, dst, message)
 				}
@@ -95,8 +97,8 @@ func TestContext(t *testing.T) {
 				ctx := <-answered
 				synctest.Wait() // it has been answered
 				before := ctx.Err()
-				if before == nil {
-					t.Error("the context of an answer that was given has not ended")
+				if before == nil || last != nil && !errors.Is(before, last) {
+					t.Errorf("the context of an answer that was given: got %v, and %v before", before, last)
 				}
 				if err := errors.Join(isDone(ctx, true), isErr(ctx, before)); err != nil {
 					t.Error(err)
@@ -132,6 +134,9 @@ func isErr(ctx context.Context, want error) error {
 
 func isDone(ctx context.Context, want bool) error {
 	waits := ctx.Done()
+	if ctx.Done() != waits {
+		return errors.New("who waits a second time waits for something else")
+	}
 	synctest.Wait()
 	got := false
 	select {
