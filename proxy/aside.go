@@ -35,7 +35,7 @@ func (g *Gate) CheckAside(ctx context.Context, in Inbound, aside Aside) Answer {
 func (g *Gate) CheckSaid(ctx context.Context, in Inbound, aside Aside, fault func(Answer) string) Answer {
 	c := g.check(ctx, &in, aside, nil)
 	if why := fault(c.answer); why != "" {
-		c.found, c.fault = false, errors.New(why)
+		c.fault = errors.New(why)
 		c.refuse(policy.ReasonPolicyError, c.fault)
 	}
 	g.note(c)

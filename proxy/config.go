@@ -33,6 +33,10 @@ type Config struct {
 	// that no client may send: they are taken out in every spelling. Names that
 	// begin with x-rolegate- always are.
 	ReservedHeaders []string `yaml:"reserved_headers"`
+	// RefuseMethodOverride refuses requests that ask for another method in a header
+	// (x-http-method-override and its kin). Decisions are about the method of the request
+	// line in any case: it is for applications that believe such a header.
+	RefuseMethodOverride bool `yaml:"refuse_method_override"`
 	// StrictPaths has a profile that gives policies requests as they were sent refuse
 	// those that have more than one reading, as the profile rolegate does.
 	StrictPaths bool `yaml:"strict_paths"`

@@ -143,6 +143,7 @@ type check struct {
 	target  canonical.Target
 	spoofs  spoofs
 	badName error
+	types   int // how many headers say of what type the body is
 	// routeless says that the request has no one reading, so that no route is its own.
 	routeless bool
 	query     canonical.Values // once asked for
@@ -309,11 +310,11 @@ func (c *check) read() error {
 		return err
 	}
 	c.target, c.room = target, target.Segments
-	if c.in.HeaderNames != nil {
-		c.in.HeaderNames(c.bound.headerName)
-		if c.badName != nil {
-			return c.badName
-		}
+	if err := c.readHeaderNames(); err != nil {
+		return err
+	}
+	if c.types > 0 && c.typesDiffer() {
+		return errContentTypes
 	}
 	if c.in.Host == "" {
 		return nil
@@ -322,11 +323,34 @@ func (c *check) read() error {
 	return err
 }
 
+func (c *check) readHeaderNames() error {
+	if c.in.HeaderNames != nil {
+		c.in.HeaderNames(c.bound.headerName)
+	}
+	return c.badName
+}
+
 // headerName looks at one name that the client sent. As a method it costs a third of
 // a loop's body.
 func (c *check) headerName(name string) bool {
 	c.badName = c.spoofs.add(name, c.gate.cfg.ReservedHeaders)
+	if c.badName == nil && c.gate.cfg.RefuseMethodOverride && isMethodOverride(spelling(name)) {
+		c.badName = errMethodOverride
+	}
+	if isContentType(name) {
+		c.types++
+	}
 	return c.badName == nil
+}
+
+// typesDiffer says whether the body has several types, so that a policy may read one and
+// the application another: of two copies, of two spellings, or of copies that were joined.
+func (c *check) typesDiffer() bool {
+	if c.types > 1 || c.in.Credentials.Headers == nil {
+		return c.types > 1
+	}
+	values := c.in.Credentials.Headers.Values(contentType)
+	return len(values) > 1 || len(values) == 1 && several(values[0])
 }
 
 // authenticate answers who asks. A bad credential is never nobody.

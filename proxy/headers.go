@@ -115,13 +115,17 @@ func validValue(value string) bool {
 // the configuration, in any case and with "_" for "-".
 type spoofs []string
 
-// errHeaderName is why a request is malformed, in logs.
-var errHeaderName = errors.New("header name")
+// Why a request is malformed, in logs.
+var (
+	errHeaderName     = errors.New("header name")
+	errContentTypes   = errors.New("more than one content-type")
+	errMethodOverride = errors.New("method override")
+)
 
 // add takes a name in if it is one. own are the spellings of the configuration. The
 // error means that it is one and could not be taken out again.
 func (s *spoofs) add(name string, own []string) error {
-	if !beginsReserved(name) && (len(own) == 0 || !slices.Contains(own, spelling(name))) {
+	if !begins(name, reservedPrefix) && (len(own) == 0 || !slices.Contains(own, spelling(name))) {
 		return nil
 	}
 	if !validName(name) {
@@ -134,13 +138,13 @@ func (s *spoofs) add(name string, own []string) error {
 	return nil
 }
 
-// beginsReserved is reserved(spelling(name)) without making the spelling: it is
-// asked of every header of every request.
-func beginsReserved(name string) bool {
-	if len(name) < len(reservedPrefix) {
+// begins says whether the spelling of a name begins with prefix, without making the
+// spelling: it is asked of every header of every request.
+func begins(name, prefix string) bool {
+	if len(name) < len(prefix) {
 		return false
 	}
-	for i := range len(reservedPrefix) {
+	for i := range len(prefix) {
 		c := name[i]
 		switch {
 		case c == '_':
@@ -148,9 +152,43 @@ func beginsReserved(name string) bool {
 		case 'A' <= c && c <= 'Z':
 			c += 'a' - 'A'
 		}
-		if c != reservedPrefix[i] {
+		if c != prefix[i] {
 			return false
 		}
 	}
 	return true
+}
+
+const contentType = "content-type"
+
+// isContentType says whether a name is read as content-type, by whomever.
+func isContentType(name string) bool {
+	return len(name) == len(contentType) && begins(name, contentType)
+}
+
+// isMethodOverride says whether frameworks take a request's method from a header of this
+// spelling.
+func isMethodOverride(spelling string) bool {
+	switch spelling {
+	case "x-http-method-override", "x-http-method", "x-method-override":
+		return true
+	}
+	return false
+}
+
+// several says whether a value is of several headers that Envoy joined: there is a comma
+// that is not between quotes.
+func several(value string) bool {
+	quoted := false
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++ // what follows is itself
+		case c == ',' && !quoted:
+			return true
+		}
+	}
+	return false
 }

@@ -57,7 +57,7 @@ func TestBytes(t *testing.T) {
 			"in a value":        {validValue("x" + c), i >= 0x20 && i < 0x7f},
 			"in a parameter":    {plainParameter("x" + c), ascii && strings.IndexByte(letters+"-._~", byte(i)) >= 0},
 			"unescaped":         {Escape(c) == c, i > 0x20 && i < 0x7f && c != "%" && c != ","},
-			"begins a reserved": {beginsReserved("x-rolegate" + c), c == "-" || c == "_"},
+			"begins a reserved": {begins("x-rolegate"+c, reservedPrefix), c == "-" || c == "_"},
 		} {
 			if check.got != check.want {
 				t.Errorf("%q %s: got %v, want %v", c, what, check.got, check.want)

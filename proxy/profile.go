@@ -31,11 +31,8 @@ func (c *check) readRaw() error {
 	if err := parsed.Readable(c.in.Path); err != nil {
 		return err
 	}
-	if c.in.HeaderNames != nil {
-		c.in.HeaderNames(c.bound.headerName)
-		if c.badName != nil {
-			return c.badName
-		}
+	if err := c.readHeaderNames(); err != nil {
+		return err
 	}
 	err := canonical.Method(c.in.Method)
 	if err == nil {

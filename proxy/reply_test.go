@@ -222,11 +222,26 @@ func unescape(t *rapid.T, s string) string {
 // TestSpellingsAreAgreedOn: the quick test of a name is the slow one.
 func TestSpellingsAreAgreedOn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.OneOf(rapid.StringMatching(`[xX][-_][rR]olegat[eE][-_].{0,3}`), rapid.String()).Draw(t, "name")
-		if got, want := beginsReserved(name), reserved(spelling(name)); got != want {
-			t.Errorf("beginsReserved(%q) = %v, want %v", name, got, want)
+		name := rapid.OneOf(rapid.StringMatching(`[xX][-_][rR]olegat[eE][-_].{0,3}`), rapid.StringMatching(`[cC]ontent[-_. ]typ[eE].?`), rapid.String()).Draw(t, "name")
+		if got, want := begins(name, reservedPrefix), reserved(spelling(name)); got != want {
+			t.Errorf("%q begins as a reserved name: %v, want %v", name, got, want)
+		}
+		if got, want := isContentType(name), spelling(name) == contentType; got != want {
+			t.Errorf("%q is read as content-type: %v, want %v", name, got, want)
 		}
 	})
+}
+
+// TestSeveral finds the comma that joins two values, and none that is a part of one.
+func TestSeveral(t *testing.T) {
+	for value, want := range map[string]bool{
+		"": false, "text/plain": false, "text/plain; charset=utf-8": false, "text/plain,application/json": true, "text/plain,": true,
+		`multipart/form-data; boundary="a,b"`: false, `a; b="x\",y"`: false, `a; b="x\\",c`: true, `a; b="x",c`: true, `a\",b`: false,
+	} {
+		if got := several(value); got != want {
+			t.Errorf("%s: several is %v, want %v", value, got, want)
+		}
+	}
 }
 
 func FuzzErrorsAreBrief(f *testing.F) {

@@ -131,7 +131,10 @@ func (b *builder) headers(field string, cfg Headers) {
 		b.wrong(field+".from", "is empty, want the peers (principals) or the sockets that may say who asks")
 	}
 	b.checkTrusted(field+".from", cfg.From)
-	a := &fromHeaders{from: cfg.From, kind: cfg.Kind, separator: cfg.Separator, issuer: cfg.Issuer, metrics: b.id.metrics}
+	a := &fromHeaders{
+		from: cfg.From, kind: cfg.Kind, separator: cfg.Separator, issuer: cfg.Issuer,
+		memory: newMemory(b.cfg.Remember), metrics: b.id.metrics,
+	}
 	if a.kind == "" {
 		a.kind = "user"
 	}

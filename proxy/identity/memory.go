@@ -75,8 +75,9 @@ func (e *entry) alive(now time.Time) bool {
 	return now.Before(e.until) && e.source.current(now) == e.keys
 }
 
-func (m *memory) bucket(text string) []atomic.Pointer[entry] {
-	i := maphash.String(m.seed, text) & m.mask * ways
+// bucket answers where a text of that hash may stand.
+func (m *memory) bucket(hash uint64) []atomic.Pointer[entry] {
+	i := hash & m.mask * ways
 	return m.slots[i : i+ways]
 }
 
@@ -84,10 +85,21 @@ func (m *memory) get(text string, p *place, now time.Time) (policy.Subject, bool
 	if m == nil {
 		return policy.Subject{}, false
 	}
-	bucket := m.bucket(text)
+	return find(m.bucket(maphash.String(m.seed, text)), text, p, now)
+}
+
+// getBytes is get of a text without a place, of which no string was made.
+func (m *memory) getBytes(text []byte, now time.Time) (policy.Subject, bool) {
+	if m == nil {
+		return policy.Subject{}, false
+	}
+	return find(m.bucket(maphash.Bytes(m.seed, text)), text, nil, now)
+}
+
+func find[T string | []byte](bucket []atomic.Pointer[entry], text T, p *place, now time.Time) (policy.Subject, bool) {
 	for i := range bucket {
 		e := bucket[i].Load()
-		if e != nil && e.token == text && e.place == p && e.alive(now) {
+		if e != nil && e.token == string(text) && e.place == p && e.alive(now) {
 			return e.subject, true
 		}
 	}
@@ -108,7 +120,7 @@ func (m *memory) put(e entry, now time.Time) {
 	}
 	// What we were given may be a part of a request's whole buffer.
 	e.token = strings.Clone(e.token)
-	bucket := m.bucket(e.token)
+	bucket := m.bucket(maphash.String(m.seed, e.token))
 	var room *atomic.Pointer[entry]
 	var ends time.Time
 	for i := range bucket {

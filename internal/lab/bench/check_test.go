@@ -1,11 +1,16 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
@@ -27,7 +32,7 @@ func BenchmarkCheck(b *testing.B) {
 	dir, corpus := inputs(b)
 	for name, cfg := range map[string]policy.Config{"cache=hit": {}, "cache=miss": {Entries: -1}} {
 		b.Run(name, func(b *testing.B) {
-			s := inProcess(b, dir, cfg)
+			s := inProcess(b, dir, cfg, signed(dir))
 			for n := range corpus { // fills what is remembered, and proves the answers
 				check(b, s, corpus[n])
 			}
@@ -37,31 +42,58 @@ func BenchmarkCheck(b *testing.B) {
 					check(b, s, corpus[n%len(corpus)])
 				}
 			})
-			messages := make([]string, len(corpus))
-			for n := range corpus {
-				messages[n] = string(corpus[n].raw)
-			}
 			for _, of := range []int{1, len(corpus)} { // requests, each with a token of its own
-				b.Run(fmt.Sprintf("form=wire/of=%d", of), func(b *testing.B) { // as the server does
-					room := make([]byte, 0, 1<<10)
-					b.ReportAllocs()
-					for n := 0; b.Loop(); n++ {
-						at := n % of
-						if got := allows(s.AppendAnswer(b.Context(), room, messages[at])); got != corpus[at].allow {
-							b.Fatalf("%s %s: got allow=%t", corpus[at].method, corpus[at].path, got)
-						}
-					}
-				})
+				b.Run(fmt.Sprintf("form=wire/of=%d", of), func(b *testing.B) { wire(b, s, corpus[:of]) })
 			}
 		})
 	}
 }
 
-// TestAHitAllocatesNothing beneath the transport, with a remembered token.
+// BenchmarkHeaders is a remembered check whose caller a trusted proxy names in headers.
+func BenchmarkHeaders(b *testing.B) {
+	dir, corpus := inputs(b)
+	s := inProcess(b, dir, policy.Config{}, believed())
+	corpus = named(b, corpus)
+	for n := range corpus {
+		check(b, s, corpus[n])
+	}
+	for _, of := range []int{1, len(corpus)} {
+		b.Run(fmt.Sprintf("form=wire/of=%d", of), func(b *testing.B) { wire(b, s, corpus[:of]) })
+	}
+}
+
+// wire asks as the server does.
+func wire(b *testing.B, s *extauthz.Server, corpus []request) {
+	b.Helper()
+	room, messages := make([]byte, 0, 1<<10), make([]string, len(corpus))
+	for n := range corpus {
+		messages[n] = string(corpus[n].raw)
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		at := n % len(corpus)
+		if got := allows(s.AppendAnswer(b.Context(), room, messages[at])); got != corpus[at].allow {
+			b.Fatalf("%s %s: got allow=%t", corpus[at].method, corpus[at].path, got)
+		}
+	}
+}
+
+// TestAHitAllocatesNothing beneath the transport, with a remembered token or with headers
+// of a trusted proxy.
 func TestAHitAllocatesNothing(t *testing.T) {
 	policytest.Allocations(t)
 	dir, corpus := inputs(t)
-	s := inProcess(t, dir, policy.Config{AuditEvery: -1})
+	t.Run("token", func(t *testing.T) {
+		allocatesNothing(t, inProcess(t, dir, policy.Config{AuditEvery: -1}, signed(dir)), corpus)
+	})
+	t.Run("headers", func(t *testing.T) {
+		allocatesNothing(t, inProcess(t, dir, policy.Config{AuditEvery: -1}, believed()), named(t, corpus[:1]))
+	})
+}
+
+func allocatesNothing(t *testing.T, s *extauthz.Server, corpus []request) {
+	t.Helper()
+	check(t, s, corpus[0])
 	message, room := string(corpus[0].raw), make([]byte, 0, 1<<10)
 	allocations := func() float64 {
 		return testing.AllocsPerRun(1000, func() {
@@ -81,7 +113,7 @@ func TestAHitAllocatesNothing(t *testing.T) {
 // BenchmarkProtobuf is what of [BenchmarkCheck] is the generated protobuf code alone.
 func BenchmarkProtobuf(b *testing.B) {
 	dir, corpus := inputs(b)
-	answer := check(b, inProcess(b, dir, policy.Config{}), corpus[0])
+	answer := check(b, inProcess(b, dir, policy.Config{}, signed(dir)), corpus[0])
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		var req authv3.CheckRequest
@@ -119,7 +151,7 @@ func inputs(tb testing.TB) (dir string, corpus []request) {
 const patience = time.Minute
 
 // inProcess wires what `serve` does, without listeners.
-func inProcess(tb testing.TB, dir string, cfg policy.Config) *extauthz.Server {
+func inProcess(tb testing.TB, dir string, cfg policy.Config, how identity.Authenticator) *extauthz.Server {
 	tb.Helper()
 	set, err := loader.Open(tb.Context(), loader.Config{Dir: filepath.Join(dir, "bundle")})
 	if err != nil {
@@ -132,9 +164,7 @@ func inProcess(tb testing.TB, dir string, cfg policy.Config) *extauthz.Server {
 	}
 	tb.Cleanup(engine.Close)
 	engine.Install(set.Snapshot)
-	id, err := identity.New(identity.Config{Authenticators: []identity.Authenticator{{JWT: &identity.JWT{Issuers: []identity.Issuer{{
-		Issuer: issuer, JWKSFile: filepath.Join(dir, "jwks.json"), Audiences: []string{audience},
-	}}}}}}, nil, zap.NewNop())
+	id, err := identity.New(identity.Config{Authenticators: []identity.Authenticator{how}}, nil, zap.NewNop())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -146,6 +176,52 @@ func inProcess(tb testing.TB, dir string, cfg policy.Config) *extauthz.Server {
 		tb.Fatal(err)
 	}
 	return extauthz.New(extauthz.Config{}, gate, zap.NewNop())
+}
+
+// signed is who signed tokens say.
+func signed(dir string) identity.Authenticator {
+	return identity.Authenticator{JWT: &identity.JWT{Issuers: []identity.Issuer{{
+		Issuer: issuer, JWKSFile: filepath.Join(dir, "jwks.json"), Audiences: []string{audience},
+	}}}}
+}
+
+const edge = "CN=edge" // the proxy that is trusted
+
+// believed is who a trusted proxy says in headers.
+func believed() identity.Authenticator {
+	return identity.Authenticator{Headers: &identity.Headers{
+		From: identity.Trusted{Peers: []string{edge}}, ID: "x-user", Tenant: "x-tenant", Issuer: issuer,
+	}}
+}
+
+// named are the same questions, with headers in place of tokens.
+func named(tb testing.TB, corpus []request) []request {
+	tb.Helper()
+	others := make([]request, len(corpus))
+	for i, r := range corpus {
+		payload, err := base64.RawURLEncoding.DecodeString(strings.Split(r.token, ".")[1])
+		var claims struct{ Sub, Tenant string }
+		if err == nil {
+			err = json.Unmarshal(payload, &claims)
+		}
+		var req authv3.CheckRequest
+		if err == nil {
+			err = proto.Unmarshal(r.raw, &req)
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+		req.GetAttributes().GetSource().Principal = edge
+		all := req.GetAttributes().GetRequest().GetHttp().GetHeaderMap()
+		all.Headers = slices.DeleteFunc(all.GetHeaders(), func(h *corev3.HeaderValue) bool { return h.GetKey() == "authorization" })
+		all.Headers = append(all.Headers, &corev3.HeaderValue{Key: "x-user", RawValue: []byte(claims.Sub)},
+			&corev3.HeaderValue{Key: "x-tenant", RawValue: []byte(claims.Tenant)})
+		if r.raw, err = proto.Marshal(&req); err != nil {
+			tb.Fatal(err)
+		}
+		others[i] = r
+	}
+	return others
 }
 
 func check(tb testing.TB, s *extauthz.Server, r request) *authv3.CheckResponse {
