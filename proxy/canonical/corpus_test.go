@@ -135,8 +135,9 @@ func TestHostCorpus(t *testing.T) {
 func TestHostHasNoUpperCaseLetter(t *testing.T) {
 	for c := byte('A'); c <= 'Z'; c++ {
 		raw := "api." + string(c) + ".example"
-		if got, err := canonical.Host(raw); err != nil || got != strings.ToLower(raw) {
-			t.Errorf("%s: got %q, %v, want %q", raw, got, err, strings.ToLower(raw))
+		want := strings.ToLower(raw)
+		if got, err := canonical.Host(raw); err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %q", raw, got, err, want)
 		}
 	}
 }

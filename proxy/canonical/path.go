@@ -47,10 +47,7 @@ func PathInto(room []string, raw string) (Target, error) {
 		return Target{}, refusePath(reason, offset)
 	}
 
-	path, query := raw, ""
-	if mark := strings.IndexByte(raw, '?'); mark >= 0 {
-		path, query = raw[:mark], raw[mark+1:]
-	}
+	path, query, _ := strings.Cut(raw, "?")
 	// Counted, but not beyond what paths have: a request of slashes must not
 	// cost sixteen times its size before it is refused.
 	const usualSegments = 32
