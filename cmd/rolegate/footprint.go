@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -26,14 +27,17 @@ type readPath struct {
 
 func (p *program) footprintCommand() *cobra.Command {
 	var dir, entrypoint, config string
+	var rules bool
 	cmd := &cobra.Command{
 		Use:   "footprint -b DIR",
 		Short: "Say what a policy reads of a request, and whether its decisions can be remembered",
 		Long: `Say what an entry point can read of its input, which is what its decisions are remembered
 by: the fewer places, and the fewer values they have, the more requests share a decision.
-Each place comes with the line of Rego that reads it.`,
+Each place comes with the line of Rego that reads it. --rules says the same of each rule
+and function that the entry point reaches, as it is used there.`,
 		Example: `  rolegate footprint -b demo-bundle
-  rolegate footprint -b bundles -e envoy/authz/allow -f json`,
+  rolegate footprint -b bundles -e envoy/authz/allow -f json
+  rolegate footprint -b bundles --rules`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := p.wantFormat("pretty", "json"); err != nil {
@@ -42,16 +46,17 @@ Each place comes with the line of Rego that reads it.`,
 			if dir == "" {
 				return hint(errors.New("no bundle"), "-b DIR names the folder with the bundle or the bundles")
 			}
-			return p.footprint(cmd.Context(), dir, entrypoint, config)
+			return p.footprint(cmd.Context(), dir, entrypoint, config, rules)
 		},
 	}
 	cmd.Flags().StringVarP(&dir, "bundle-dir", "b", "", "folder with the bundle or the bundles")
 	cmd.Flags().StringVarP(&entrypoint, "entrypoint", "e", "", "with slashes; the role library's decision if left out")
+	cmd.Flags().BoolVar(&rules, "rules", false, "say it of each rule, too")
 	asFlag(cmd, &config)
 	return cmd
 }
 
-func (p *program) footprint(ctx context.Context, dir, entrypoint, config string) error {
+func (p *program) footprint(ctx context.Context, dir, entrypoint, config string, rules bool) error {
 	cfg, err := p.loaderAs(config, dir)
 	if err != nil {
 		return err
@@ -67,14 +72,13 @@ func (p *program) footprint(ctx context.Context, dir, entrypoint, config string)
 	if err != nil {
 		return err
 	}
-	paths := make([]readPath, len(reads.Paths))
-	for i, at := range reads.Paths {
-		paths[i] = readPathOf(at)
+	var documents []footprint.Document
+	if rules {
+		if documents, err = set.Snapshot.Documents(ctx, entrypoint); err != nil {
+			return err
+		}
 	}
-	calls := make([]string, len(reads.Nondeterministic))
-	for i, c := range reads.Nondeterministic {
-		calls[i] = c.Name
-	}
+	paths := readPaths(reads.Paths)
 	if p.format == "json" {
 		return json.NewEncoder(p.stdout).Encode(struct {
 			SchemaVersion    int        `json:"schema_version"`
@@ -84,7 +88,8 @@ func (p *program) footprint(ctx context.Context, dir, entrypoint, config string)
 			At               string     `json:"at,omitempty"`
 			Paths            []readPath `json:"paths"`
 			Nondeterministic []string   `json:"nondeterministic"`
-		}{1, entrypoint, reuse.Bypass == "", reuse.Bypass, position(reuse.At), paths, calls})
+			Rules            []readRule `json:"rules,omitzero"` // with --rules
+		}{1, entrypoint, reuse.Bypass == "", reuse.Bypass, position(reuse.At), paths, callNames(reads.Nondeterministic), readRules(documents)})
 	}
 	paint := p.paint(p.stdout)
 	if reuse.Bypass == "" {
@@ -95,14 +100,7 @@ func (p *program) footprint(ctx context.Context, dir, entrypoint, config string)
 			fmt.Fprintf(p.stdout, "  at %s\n", at)
 		}
 	}
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	for i, at := range paths {
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", at.Level, reads.Paths[i].Ref, at.At)
-	}
-	for _, c := range reads.Nondeterministic {
-		fmt.Fprintf(w, "  calls\t%s\t%s\n", c.Name, position(c.At))
-	}
-	if err := w.Flush(); err != nil {
+	if err := printReads(p.stdout, reads.Paths, reads.Nondeterministic); err != nil {
 		return err
 	}
 	for _, at := range paths {
@@ -110,7 +108,34 @@ func (p *program) footprint(ctx context.Context, dir, entrypoint, config string)
 			fmt.Fprintf(p.stdout, "%s %s\n", paint.yellow("advice:"), at.Advice)
 		}
 	}
-	return nil
+	return printRules(p.stdout, documents)
+}
+
+func printReads(w io.Writer, paths []footprint.Path, calls []footprint.Call) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, at := range paths {
+		fmt.Fprintf(table, "  %s\t%s\t%s\n", at.Level, at.Ref, position(at.At))
+	}
+	for _, c := range calls {
+		fmt.Fprintf(table, "  calls\t%s\t%s\n", c.Name, position(c.At))
+	}
+	return table.Flush()
+}
+
+func readPaths(list []footprint.Path) []readPath {
+	paths := make([]readPath, len(list))
+	for i, at := range list {
+		paths[i] = readPathOf(at)
+	}
+	return paths
+}
+
+func callNames(list []footprint.Call) []string {
+	names := make([]string, len(list))
+	for i, c := range list {
+		names[i] = c.Name
+	}
+	return names
 }
 
 func readPathOf(at footprint.Path) readPath {

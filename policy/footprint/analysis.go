@@ -36,8 +36,9 @@ type analysis struct {
 	points    map[name]*places       // what a name can stand for
 	escaped   map[name]*ast.Location // names whose places are read in full, and what made it so
 	reached   map[*ast.Rule]*occurrences
-	rules     []*ast.Rule     // in the order in which they were reached
-	mocked    map[string]bool // targets of `with` outside the input
+	known     map[*ast.Rule]*occurrences // of all rules that were ever looked at
+	rules     []*ast.Rule                // in the order in which they were reached
+	mocked    map[string]bool            // targets of `with` outside the input
 	calls     map[string]*Call
 	found     map[refKey][]*ast.Rule // rules by the references to them
 	at        *ast.Location          // the expression being looked at
@@ -49,7 +50,25 @@ type analysis struct {
 // answers the value of a ground reference into base data, nil when there is none: for
 // one generation of data it is as good as a literal. It may be nil.
 func Analyze(c *ast.Compiler, entrypoint ast.Ref, constant func(ast.Ref) ast.Value) *Footprint {
-	a := &analysis{
+	return analyze(c, entrypoint, constant).footprint()
+}
+
+func analyze(c *ast.Compiler, entrypoint ast.Ref, constant func(ast.Ref) ast.Value) *analysis {
+	a := newAnalysis(c, constant)
+	for _, b := range ast.Builtins {
+		a.builtins[b.Name] = b
+	}
+	a.settle(func() {
+		if rules := a.rulesFor(entrypoint); len(rules) > 0 {
+			a.at = rules[0].Location
+		}
+		a.escapeRef(nil, entrypoint)
+	})
+	return a
+}
+
+func newAnalysis(c *ast.Compiler, constant func(ast.Ref) ast.Value) *analysis {
+	return &analysis{
 		compiler:  c,
 		builtins:  make(map[string]*ast.Builtin, len(ast.Builtins)),
 		constant:  constant,
@@ -58,20 +77,20 @@ func Analyze(c *ast.Compiler, entrypoint ast.Ref, constant func(ast.Ref) ast.Val
 		points:    map[name]*places{},
 		escaped:   map[name]*ast.Location{},
 		reached:   map[*ast.Rule]*occurrences{},
+		known:     map[*ast.Rule]*occurrences{},
 		mocked:    map[string]bool{},
 		calls:     map[string]*Call{},
 		found:     map[refKey][]*ast.Rule{},
 	}
-	for _, b := range ast.Builtins {
-		a.builtins[b.Name] = b
-	}
+}
+
+// settle looks at what begin reaches, and at what is reached from there, until nothing
+// changes.
+func (a *analysis) settle(begin func()) {
 	for a.changed = true; a.changed; {
 		a.changed = false
 		a.at, a.order = nil, 0
-		if rules := a.rulesFor(entrypoint); len(rules) > 0 {
-			a.at = rules[0].Location
-		}
-		a.escapeRef(nil, entrypoint)
+		begin()
 		for done := 0; done < len(a.rules); { // there may be more after each
 			a.rule(a.rules[done])
 			done++
@@ -80,6 +99,10 @@ func Analyze(c *ast.Compiler, entrypoint ast.Ref, constant func(ast.Ref) ast.Val
 			a.rule(r)
 		}
 	}
+}
+
+// footprint is what was found.
+func (a *analysis) footprint() *Footprint {
 	f := &Footprint{Paths: a.root.paths(), Rules: a.rules, root: a.root}
 	for _, n := range slices.Sorted(maps.Keys(a.calls)) {
 		f.Nondeterministic = append(f.Nondeterministic, *a.calls[n])
@@ -181,16 +204,20 @@ func (a *analysis) escapeValue(r *ast.Rule) {
 // reach adds a rule and its else branches to what is looked at.
 func (a *analysis) reach(r *ast.Rule) {
 	for ; r != nil; r = r.Else {
-		if a.reached[r] == nil {
-			a.reached[r] = a.occurrencesOf(r)
-			for _, t := range r.Head.Args {
-				if v, ok := t.Value.(ast.Var); ok {
-					a.argumentsOf(name{r, v})
-				}
-			}
-			a.rules = append(a.rules, r)
-			a.changed = true
+		if a.reached[r] != nil {
+			continue
 		}
+		if a.known[r] == nil {
+			a.known[r] = a.occurrencesOf(r)
+		}
+		a.reached[r] = a.known[r]
+		for _, t := range r.Head.Args {
+			if v, ok := t.Value.(ast.Var); ok {
+				a.argumentsOf(name{r, v})
+			}
+		}
+		a.rules = append(a.rules, r)
+		a.changed = true
 	}
 }
 

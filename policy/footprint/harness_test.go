@@ -29,6 +29,7 @@ const (
 type specimen struct {
 	compiler  *ast.Compiler
 	queries   [modes]rego.PreparedEvalQuery
+	constant  func(ast.Ref) ast.Value
 	footprint *Footprint
 	plan      *Plan
 }
@@ -76,13 +77,14 @@ func newSpecimen(ctx context.Context, modules map[string]*ast.Module, data map[s
 	if err != nil {
 		return nil, err
 	}
-	s.footprint = Analyze(s.compiler, ref, func(ref ast.Ref) ast.Value {
+	s.constant = func(ref ast.Ref) ast.Value {
 		v, err := base.Find(ref[1:])
 		if err != nil {
 			return nil
 		}
 		return v
-	})
+	}
+	s.footprint = Analyze(s.compiler, ref, s.constant)
 	s.plan = s.footprint.Plan()
 	return s, nil
 }

@@ -238,5 +238,18 @@ func BenchmarkAnalyze(b *testing.B) {
 			}
 			b.ReportMetric(float64(len(f.Rules)), "rules")
 		})
+		b.Run(c.name+"/of=documents", func(b *testing.B) {
+			compiler := ast.NewCompiler()
+			compiler.Compile(c.modules)
+			if compiler.Failed() {
+				b.Fatal(compiler.Errors)
+			}
+			b.ReportAllocs()
+			var list []Document
+			for b.Loop() {
+				list = Documents(compiler, ast.MustParseRef(c.entrypoint), nil)
+			}
+			b.ReportMetric(float64(len(list)), "documents")
+		})
 	}
 }
