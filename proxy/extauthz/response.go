@@ -282,6 +282,11 @@ func okContradiction(r *authv3.OkHttpResponse) string {
 			return fault
 		}
 	}
+	for _, name := range r.GetHeadersToRemove() {
+		if name == "" || !holdable(name) {
+			return "a header to remove that no message can hold"
+		}
+	}
 	for _, name := range [...]string{proxy.HeaderSubject, proxy.HeaderTenant, proxy.HeaderRoles} {
 		set := slices.ContainsFunc(r.GetHeaders(), func(h *corev3.HeaderValueOption) bool { return h.GetHeader().GetKey() == name })
 		if !set && !contains(r.GetHeadersToRemove(), name) {

@@ -164,7 +164,9 @@ func TestGuard(t *testing.T) {
 		"set and removed": func(r *authv3.CheckResponse) {
 			ok(r).HeadersToRemove = append(ok(r).HeadersToRemove, "X-Rolegate-Subject")
 		},
-		"neither": func(r *authv3.CheckResponse) { ok(r).HeadersToRemove = nil },
+		"neither":            func(r *authv3.CheckResponse) { ok(r).HeadersToRemove = nil },
+		"removal of nothing": func(r *authv3.CheckResponse) { ok(r).HeadersToRemove = append(ok(r).HeadersToRemove, "") },
+		"removal of a NUL":   func(r *authv3.CheckResponse) { ok(r).HeadersToRemove = append(ok(r).HeadersToRemove, "x\x00") },
 	} {
 		r := sound(policy.Allow)
 		change(r)

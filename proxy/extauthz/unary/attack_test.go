@@ -94,6 +94,7 @@ func TestStopWhileGreeting(t *testing.T) {
 		"/other.Service/Ask": {Reset: http2.ErrCodeRefusedStream}, // it may ask elsewhere
 	} {
 		t.Run(path, func(t *testing.T) {
+			t.Parallel() // each takes a second
 			s, addr := serve(t, config())
 			p := dial(t, addr)
 			p.until(func(_ *heard, f http2.Frame) bool { return f.Header().Type == http2.FrameSettings })

@@ -366,6 +366,7 @@ func TestNothingIsKept(t *testing.T) {
 		"its client makes an error": func(p *peer) {
 			p.write([]byte(http2.ClientPreface))
 			p.must(p.WriteSettings())
+			p.settled(nil)
 			p.must(p.WriteRSTStream(7, 0))
 		},
 		"it is another server's": func(p *peer) {

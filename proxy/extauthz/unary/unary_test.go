@@ -442,8 +442,8 @@ func TestConnectionErrors(t *testing.T) {
 			p.AllowIllegalWrites = true
 			if name != "a block that is none" && name != "a push" && !strings.Contains(name, "block") && !strings.Contains(name, "continu") {
 				p.ask(1, "before")
-				p.until(done(1))
 			}
+			p.settled(nil)
 			c.send(p)
 			h := p.until(closed)
 			if len(h.goAway) != 1 || h.goAway[0].ErrCode != c.want {
