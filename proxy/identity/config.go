@@ -21,9 +21,10 @@ type Authenticator struct {
 	Headers  *Headers  `yaml:"headers"`
 }
 
-// Remember bounds the memory of verified tokens. The zero value works.
+// Remember bounds the memories of verified tokens, of certificates and of what trusted peers
+// say in headers. The zero value works.
 type Remember struct {
-	Entries int           `yaml:"entries"` // at most so many tokens, rounded up to a power of two; 0 means 8192, -1 none
+	Entries int           `yaml:"entries"` // at most so many in each, rounded up to a power of two; 0 means 8192, -1 none
 	MaxAge  time.Duration `yaml:"max_age"` // verified anew after this; 0 means 5 min, which is also the longest
 }
 

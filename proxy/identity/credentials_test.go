@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+	"pgregory.net/rapid"
 
 	"github.com/rolegate/rolegate/policy"
 	"github.com/rolegate/rolegate/policy/policytest"
@@ -267,5 +268,56 @@ func TestOddMetadata(t *testing.T) {
 	subject, err := id.Authenticate(t.Context(), policy.View{}, proxy.Credentials{Headers: headers{}, Metadata: odd{}})
 	if !errors.Is(err, token.ErrMalformed) || subject.ID != "" {
 		t.Errorf("got %v, error %v, want %v", subject, err, token.ErrMalformed)
+	}
+}
+
+// TestRememberedHeaders: who headers name does not depend on what was asked before, and
+// whoever is not trusted is believed nothing that a trusted peer said.
+func TestRememberedHeaders(t *testing.T) {
+	const edge = "CN=edge"
+	build := func(entries int) *identity.Identity {
+		id, err := identity.New(identity.Config{
+			Remember: identity.Remember{Entries: entries},
+			Authenticators: []identity.Authenticator{{Headers: &identity.Headers{
+				From: identity.Trusted{Peers: []string{edge}}, ID: "x-user", Tenant: "x-tenant", Roles: "x-roles",
+			}}},
+		}, nil, zap.NewNop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	remembers, forgets := build(4), build(-1)
+	values := rapid.SliceOfN(rapid.SampledFrom([]string{"", "a", "b", "ab", "a b", "\x01", "\x01a", strings.Repeat("a", 300), strings.Repeat("a", 600)}), 0, 2)
+	named := 0
+	ask := func(t *rapid.T) {
+		h := headers{}
+		for _, name := range []string{"x-user", "x-tenant", "x-roles"} {
+			if v := values.Draw(t, name); len(v) > 0 {
+				h[name] = v
+			}
+		}
+		c := proxy.Credentials{Headers: h, Principal: rapid.SampledFrom([]string{edge, edge, "CN=other"}).Draw(t, "peer")}
+		want, wantErr := forgets.Authenticate(t.Context(), policy.View{}, c)
+		for range 2 {
+			got, err := remembers.Authenticate(t.Context(), policy.View{}, c)
+			if !errors.Is(err, wantErr) || got.ID != want.ID || got.Type != want.Type || ast.Compare(got.Claims, want.Claims) != 0 {
+				t.Fatalf("%v of %s: got %v %v, want %v %v", h, c.Principal, got, err, want, wantErr)
+			}
+		}
+		if c.Principal != edge && want.ID != "" {
+			t.Fatalf("%v: %s was believed", h, c.Principal)
+		}
+		if want.ID != "" {
+			named++
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		for range 20 {
+			ask(t)
+		}
+	})
+	if named == 0 {
+		t.Error("nobody was named: the law was not tried")
 	}
 }
