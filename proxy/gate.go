@@ -346,8 +346,11 @@ func (c *check) headerName(name string) bool {
 // typesDiffer says whether the body has several types, so that a policy may read one and
 // the application another: of two copies, of two spellings, or of copies that were joined.
 func (c *check) typesDiffer() bool {
-	if c.types > 1 || c.in.Credentials.Headers == nil {
-		return c.types > 1
+	if c.types > 1 {
+		return true
+	}
+	if c.in.Credentials.Headers == nil {
+		return false
 	}
 	values := c.in.Credentials.Headers.Values(contentType)
 	return len(values) > 1 || len(values) == 1 && several(values[0])

@@ -28,12 +28,9 @@ func Host(raw string) (string, error) {
 	if raw[0] == '[' {
 		return hostIPv6(raw)
 	}
-	name := raw
-	if colon := strings.IndexByte(raw, ':'); colon >= 0 {
-		name = raw[:colon]
-		if !isPort(raw[colon+1:]) {
-			return "", refuseHost(BadPort, colon+1)
-		}
+	name, port, hasPort := strings.Cut(raw, ":")
+	if hasPort && !isPort(port) {
+		return "", refuseHost(BadPort, len(name)+1)
 	}
 	name = strings.TrimSuffix(name, ".")
 	switch {

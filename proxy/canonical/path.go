@@ -57,11 +57,8 @@ func PathInto(room []string, raw string) (Target, error) {
 	target := Target{Segments: room[:0], RawQuery: query}
 	asSent := true
 	for start, more := 1, true; more; {
-		segment := path[start:]
-		end := strings.IndexByte(segment, '/')
-		if more = end >= 0; more {
-			segment = segment[:end]
-		}
+		segment, _, found := strings.Cut(path[start:], "/")
+		more = found
 		decoded, same, reason := decodeSegment(segment)
 		if reason == "" {
 			reason = confusing(decoded, !more)

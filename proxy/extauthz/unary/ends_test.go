@@ -61,11 +61,7 @@ func TestLastStream(t *testing.T) {
 				}
 				p, all, stop := bubble(t, cfg)
 				p.headers(1, false, fields()...)
-				stopped := make(chan struct{})
-				go func() {
-					defer close(stopped)
-					stop(time.Hour)
-				}()
+				stopped := stopping(stop)
 				synctest.Wait()
 				p.must(p.WritePing(true, [8]byte([]byte(goodbye))))
 				time.Sleep(time.Minute)
@@ -89,6 +85,16 @@ func TestLastStream(t *testing.T) {
 	}
 }
 
+// stopping stops a server that may take as long as it likes; what it answers is closed then.
+func stopping(stop func(time.Duration)) <-chan struct{} {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		stop(time.Hour)
+	}()
+	return stopped
+}
+
 // withoutEnd forgets that the rest of a request is not wanted.
 func withoutEnd(a answer) answer {
 	if a.Reset == http2.ErrCodeNo {
@@ -104,11 +110,7 @@ func TestClientEnds(t *testing.T) {
 		p, all, stop := bubble(t, config())
 		p.ask(1, "x")
 		synctest.Wait()
-		stopped := make(chan struct{})
-		go func() {
-			defer close(stopped)
-			stop(time.Hour)
-		}()
+		stopped := stopping(stop)
 		synctest.Wait()
 		p.must(p.WritePing(true, [8]byte([]byte(goodbye))))
 		p.must(p.Close())
